@@ -1,0 +1,56 @@
+use crate::coordinates::Coordinates;
+use crate::metadata::Metadata;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// A record of a dispatch topic: one call that a connector shall make, with the action as the rules left it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Dispatch<'a> {
+    /// Made from the action's identity and the step: the idempotency key at the provider on every attempt.
+    #[serde(borrow)]
+    pub dispatch_id: Cow<'a, str>,
+    /// The action's id.
+    pub action_id: Cow<'a, str>,
+    /// Scope.
+    pub namespace: Cow<'a, str>,
+    /// Scope.
+    pub tenant: Cow<'a, str>,
+    /// Configured name of the provider that shall be called.
+    pub provider: Cow<'a, str>,
+    /// The action's own provider, where a rule chose another one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub original_provider: Option<Cow<'a, str>>,
+    /// The action's type.
+    pub action_type: Cow<'a, str>,
+    /// The payload after all rewrites.
+    pub payload: Cow<'a, RawValue>,
+    /// Labels.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// The action's own key, for providers that have one of their own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dedup_key: Option<Cow<'a, str>>,
+    /// As on the action.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub status: Option<Cow<'a, str>>,
+    /// As on the action.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fingerprint: Option<Cow<'a, str>>,
+    /// As on the action.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub created_at: Option<Cow<'a, str>>,
+    /// The action's other fields.
+    #[serde(skip_serializing_if = "Map::is_empty", default)]
+    pub extra: Map<String, Value>,
+    /// The rule that decided.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<Cow<'a, str>>,
+    /// The partition's clock when it was decided, in milliseconds since 1970.
+    pub decided_at: i64,
+    /// The task that waits for the result: a partition number of the results topic.
+    pub task: i32,
+    /// The action's input.
+    pub source: Coordinates<'a>,
+}

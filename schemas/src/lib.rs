@@ -1,0 +1,44 @@
+//! The records that travel on Acteon's topics: one module a record, their JSON codec and their limits.
+//!
+//! Everything here is data: no I/O, no clock. Each record has an Avro schema of the same shape in
+//! `schemas/avro/`, kept equal to the Rust type by `tests/it`.
+
+mod action;
+mod audit;
+mod coordinates;
+mod command;
+mod dead_letter;
+mod definition;
+mod dispatch;
+mod error;
+mod limits;
+mod metadata;
+mod outcome;
+mod result;
+
+pub use action::Action;
+pub use audit::{AuditPhase, AuditRecord};
+pub use command::{Command, CommandKind};
+pub use coordinates::Coordinates;
+pub use dead_letter::{DeadLetter, DeadLetterReason, headers};
+pub use definition::{
+    Definition, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition, RULES_KEY, SETTINGS_KEY,
+};
+pub use dispatch::Dispatch;
+pub use error::{DecodeError, DecodeErrorKind};
+pub use limits::{
+    MAX_DEDUP_KEY_BYTES, MAX_DEPTH, MAX_NAME_BYTES, MAX_RECORD_BYTES, check_depth, check_name, check_size,
+};
+pub use metadata::Metadata;
+pub use outcome::{Outcome, OutcomeDetail, OutcomeRecord, ProviderResponse, ResponseStatus, RetryAfter};
+pub use result::{ProviderError, ProviderResult, ResultStatus};
+
+/// The record key, and so the partition, of everything that belongs to one tenant: `namespace:tenant`.
+#[must_use]
+pub fn tenant_key(namespace: &str, tenant: &str) -> String {
+    let mut key = String::with_capacity(namespace.len() + tenant.len() + 1);
+    key.push_str(namespace);
+    key.push(':');
+    key.push_str(tenant);
+    key
+}

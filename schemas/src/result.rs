@@ -1,0 +1,65 @@
+use crate::coordinates::Coordinates;
+use crate::outcome::ProviderResponse;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// A record of the results topic: what came of one dispatch, with what the processor needs to tell the outcome, so that
+/// it keeps no state while a call is under way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProviderResult<'a> {
+    /// The dispatch that this answers; a second result for it is dropped.
+    #[serde(borrow)]
+    pub dispatch_id: Cow<'a, str>,
+    /// The action's id.
+    pub action_id: Cow<'a, str>,
+    /// Scope.
+    pub namespace: Cow<'a, str>,
+    /// Scope.
+    pub tenant: Cow<'a, str>,
+    /// The provider that was called.
+    pub provider: Cow<'a, str>,
+    /// The action's own provider, where a rule chose another one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub original_provider: Option<Cow<'a, str>>,
+    /// The action's type.
+    pub action_type: Cow<'a, str>,
+    /// The rule that decided.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<Cow<'a, str>>,
+    /// What came of it.
+    pub result: ResultStatus<'a>,
+    /// Calls made, the last one included.
+    pub attempts: u32,
+    /// When the first call began, in milliseconds since 1970.
+    pub started_at: i64,
+    /// From the first call's start to the last one's end, in milliseconds.
+    pub duration_ms: u64,
+    /// When the action was decided, in milliseconds since 1970.
+    pub decided_at: i64,
+    /// The action's input.
+    pub source: Coordinates<'a>,
+}
+
+/// The two ends of a dispatch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultStatus<'a> {
+    /// The provider took it.
+    #[serde(borrow)]
+    Delivered(ProviderResponse<'a>),
+    /// It was refused, or every attempt failed.
+    Failed(ProviderError<'a>),
+}
+
+/// Why a dispatch failed for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderError<'a> {
+    /// `EXECUTION_FAILED`, `TIMEOUT`, `CONNECTION`, `CONFIGURATION`, `RATE_LIMITED`, `SERIALIZATION` or
+    /// `PROVIDER_NOT_FOUND`.
+    #[serde(borrow)]
+    pub code: Cow<'a, str>,
+    /// What happened, for people; never a secret.
+    pub message: Cow<'a, str>,
+    /// Whether the same call could succeed later.
+    pub retryable: bool,
+}
