@@ -14,6 +14,7 @@ mod error;
 mod limits;
 mod metadata;
 mod outcome;
+mod partition;
 mod result;
 
 pub use action::Action;
@@ -31,6 +32,7 @@ pub use limits::{
 };
 pub use metadata::Metadata;
 pub use outcome::{Outcome, OutcomeDetail, OutcomeRecord, ProviderResponse, ResponseStatus, RetryAfter};
+pub use partition::partition_of;
 pub use result::{ProviderError, ProviderResult, ResultStatus};
 
 /// The record key, and so the partition, of everything that belongs to one tenant: `namespace:tenant`.

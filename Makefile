@@ -1,0 +1,44 @@
+# `make` lists what there is.
+
+# Outside the tree: the first build takes long (RocksDB, librdkafka, OpenSSL), and every clone shares it.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/acteon/target
+CARGO ?= cargo
+ACTEON := $(CARGO_TARGET_DIR)/debug/acteon
+CONFIG ?= examples/quickstart/acteon.toml
+
+.PHONY: help deps build run test bench fmt fmt-check lint deny
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+deps: ## Install what builds and tests need (Debian, Ubuntu), or say what is missing
+	@scripts/need
+
+build: ## Build the binary
+	$(CARGO) build --locked -p acteon
+
+run: build ## Start `acteon dev` on the quickstart (CONFIG=… for another configuration)
+	$(ACTEON) dev -c $(CONFIG)
+
+# The binary first: tests of several crates run it.
+test: build ## Run all tests
+	$(CARGO) test --locked --workspace
+
+bench: build ## Measure against the peers; writes bench/out/latest.json
+	bench/run
+
+fmt: ## Format
+	$(CARGO) fmt --all
+
+fmt-check: ## Say what is not formatted
+	$(CARGO) fmt --all -- --check
+
+lint: ## Run clippy
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+deny: ## Check licences, sources and bans of all dependencies, and advisories where they can be fetched
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --locked check --config .deny.toml bans licenses sources
+	@$(CARGO) deny fetch --config .deny.toml db >/dev/null 2>&1 \
+		&& $(CARGO) deny --locked check --config .deny.toml --disable-fetch advisories \
+		|| { [ $$? -eq 1 ] && echo "advisories: see above, or the database can't be reached"; }

@@ -1,0 +1,99 @@
+//! The command line.
+
+use crate::command;
+use crate::config::{self, Config, Overrides, Severity};
+use crate::exit::{self, Exit, Failure};
+use crate::logging::LogFormat;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Acteon: an action gateway on Kafka. Actions go in on a topic; each is decided exactly once, by rules.
+#[derive(Debug, Parser)]
+#[command(name = "acteon", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = format!("\
+Examples:
+  acteon dev                                      everything in one process, nothing to install
+  acteon produce actions.ndjson --wait            send actions and see what becomes of them
+  acteon run --roles processor,connectors,gateway the same roles against an Apache Kafka
+
+{}", exit::HELP))]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Configuration file [default: acteon.toml, where there is one]
+    #[arg(short, long, global = true, env = "ACTEON_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Kafka's addresses, in place of [kafka] bootstrap.servers
+    #[arg(long, global = true, env = "ACTEON_KAFKA_BOOTSTRAP_SERVERS", value_name = "HOST:PORT,…")]
+    pub(crate) bootstrap_servers: Option<String>,
+    /// How log lines look; RUST_LOG says which there are
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Dev(command::dev::Dev),
+    Run(command::run::Run),
+    #[command(subcommand)]
+    Topology(command::topology::Topology),
+    #[command(subcommand)]
+    Rules(command::rules::Rules),
+    Produce(command::produce::Produce),
+    Tail(command::tail::Tail),
+    #[command(subcommand)]
+    Dedup(command::operator::Dedup),
+    #[command(subcommand)]
+    Throttle(command::operator::Throttle),
+    #[command(subcommand)]
+    Config(command::config::ConfigCommand),
+}
+
+impl Command {
+    /// Whether it runs for long: then it logs what it does, where others only log trouble.
+    pub(crate) fn is_service(&self) -> bool {
+        matches!(self, Self::Dev(_) | Self::Run(_))
+    }
+}
+
+impl Global {
+    /// What flags and environment say over the file.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides { bootstrap_servers: self.bootstrap_servers.clone(), ..Overrides::default() }
+    }
+
+    /// Loads the configuration; what has no effect in it is logged.
+    pub(crate) fn load(&self, overrides: &Overrides) -> anyhow::Result<config::Loaded> {
+        match config::load(self.config.as_deref(), overrides) {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    tracing::warn!("{warning}");
+                }
+                Ok(loaded)
+            }
+            Err(config::Refused(problems)) => {
+                let errors: Vec<String> = problems
+                    .iter()
+                    .filter(|problem| problem.severity == Severity::Error)
+                    .map(ToString::to_string)
+                    .collect();
+                Err(Failure::error(Exit::Refused, errors.join("\n")))
+            }
+        }
+    }
+
+    /// The configuration of a command that only talks to Kafka: warnings about it are for the services.
+    pub(crate) fn load_quietly(&self) -> anyhow::Result<Config> {
+        config::load(self.config.as_deref(), &self.overrides()).map(|loaded| loaded.config).or_else(|_| {
+            // Loaded again for its error alone.
+            self.load(&self.overrides()).map(|loaded| loaded.config)
+        })
+    }
+}

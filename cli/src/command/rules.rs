@@ -1,0 +1,26 @@
+mod apply;
+mod check;
+mod explain;
+
+use crate::args::Global;
+use crate::exit::Exit;
+use anyhow::Result;
+use clap::Subcommand;
+
+/// The rules: check them, ask them, publish them
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rules {
+    Check(check::Check),
+    Explain(explain::Explain),
+    Apply(apply::Apply),
+}
+
+impl Rules {
+    pub(crate) fn run(&self, global: &Global) -> Result<Exit> {
+        match self {
+            Self::Check(check) => check.run(global),
+            Self::Explain(explain) => explain.run(global),
+            Self::Apply(apply) => apply.run(global),
+        }
+    }
+}

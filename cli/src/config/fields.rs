@@ -1,0 +1,54 @@
+//! The field names of a type, asked of its own `Deserialize`: what a table of known keys would only repeat.
+
+use serde::de::{Deserialize, Deserializer, Visitor, value::Error};
+use serde::forward_to_deserialize_any;
+
+/// The names under which `T`, a struct, is deserialised.
+pub(super) fn of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+    let mut names: &'static [&'static str] = &[];
+    // The deserialiser below always fails; it is asked only for the names.
+    T::deserialize(Names(&mut names)).err();
+    names
+}
+
+struct Names<'n>(&'n mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Names<'_> {
+    type Error = Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        *self.0 = fields;
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Error> {
+        Err(serde::de::Error::custom("asked for names only"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "only the names are looked at")]
+    struct Two {
+        one: u8,
+        #[serde(rename = "type")]
+        kind: u8,
+    }
+
+    #[test]
+    fn names_are_those_of_serde() {
+        assert_eq!(super::of::<Two>(), ["one", "type"]);
+        assert!(super::of::<u8>().is_empty());
+    }
+}

@@ -1,0 +1,63 @@
+//! Keys of the original Acteon that have no meaning here, or none yet. They are accepted with a warning, so that its
+//! configuration files load.
+
+/// State is not a back end that one chooses.
+const STATE: &str = "state is kept in [processor] state_dir and restored from Kafka; there is no other store to choose";
+const AUDIT: &str = "audit records go to the audit topic of Kafka; read them with `acteon tail audit`";
+const TIMERS: &str = "the processor fires timers itself; there is no polling to configure";
+const LOCKED: &str = "the owner of a partition is the lock; there is nothing to configure";
+
+/// Whole sections, and what to say about them.
+const SECTIONS: &[(&str, &str)] = &[
+    ("state", STATE),
+    ("background", TIMERS),
+    ("lock", LOCKED),
+    ("auth", "this version has no access control: keep [server] host on loopback, and use Kafka's ACLs"),
+    ("rate_limit", "not part of this version: use `throttle` rules"),
+    ("chains", "not part of this version: a rule of type `chain` is refused"),
+    ("state_machines", "not part of this version: a rule of type `state_machine` is refused"),
+    ("circuit_breaker", "not part of this version: a failing provider is retried as [executor] says"),
+    ("quotas", "not part of this version: use `throttle` rules"),
+    ("retention", "set the retention of the topics instead"),
+    ("telemetry", "not part of this version: see /metrics/prometheus"),
+    ("encryption", "not part of this version: use TLS to Kafka and encrypted disks"),
+    ("compliance", "not part of this version"),
+    ("tls", "not part of this version: TLS to Kafka is set in [kafka] (security.protocol, ssl.*)"),
+    ("signing", "not part of this version: signatures are passed on unchecked"),
+    ("llm_guardrail", "not part of this version"),
+    ("embedding", "not part of this version"),
+    ("wasm", "not part of this version"),
+    ("templates", "not part of this version"),
+    ("attachments", "not part of this version: a record may have 1 MiB in all"),
+    ("enrichments", "not part of this version"),
+    ("bus", "Kafka is not an option here: set its properties in [kafka]"),
+    ("ui", "not part of this version"),
+];
+
+/// Keys inside sections that this version knows.
+const KEYS: &[(&str, &str)] = &[
+    ("server.external_url", "not part of this version: it has no approvals"),
+    ("server.approval_secret", "not part of this version: it has no approvals"),
+    ("server.approval_keys", "not part of this version: it has no approvals"),
+    ("server.max_sse_connections_per_tenant", "not part of this version: use `acteon tail`"),
+    ("server.max_concurrent_dispatch", "actions come in through Kafka, which needs no such limit"),
+    ("server.cors_allowed_origins", "not part of this version"),
+    ("audit.enabled", "every decision is audited"),
+    ("audit.backend", AUDIT),
+    ("audit.url", AUDIT),
+    ("audit.prefix", AUDIT),
+    ("audit.region", AUDIT),
+    ("audit.table_name", AUDIT),
+    ("audit.ssl_mode", AUDIT),
+    ("audit.ssl_root_cert", AUDIT),
+    ("audit.ssl_cert", AUDIT),
+    ("audit.ssl_key", AUDIT),
+    ("audit.ttl_seconds", "set the retention of the audit topic (retention.ms) instead"),
+    ("audit.cleanup_interval_seconds", "Kafka removes old audit records by itself"),
+    ("executor.dlq_enabled", "there is always a dead-letter topic: see `acteon tail dlq`"),
+];
+
+/// What to say about a key of the original, or `None` if it isn't one.
+pub(super) fn advice(path: &str) -> Option<&'static str> {
+    SECTIONS.iter().chain(KEYS).find(|(known, _)| *known == path).map(|(_, advice)| *advice)
+}

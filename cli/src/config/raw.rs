@@ -1,0 +1,98 @@
+//! The configuration file as written: every key that this version acts on, all optional.
+//!
+//! The field names here are the known keys (see `keys.rs`): adding a field makes its key known.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawConfig {
+    pub(super) server: RawServer,
+    /// librdkafka properties, quoted or nested.
+    pub(super) kafka: toml::Table,
+    pub(super) topology: RawTopology,
+    pub(super) processor: RawProcessor,
+    pub(super) rules: RawRules,
+    pub(super) executor: RawExecutor,
+    pub(super) providers: Vec<RawProvider>,
+    pub(super) audit: RawAudit,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawServer {
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) shutdown_timeout_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawTopology {
+    pub(super) prefix: Option<String>,
+    pub(super) partitions: Option<i32>,
+    pub(super) replication_factor: Option<i16>,
+    pub(super) expiring_retention_hours: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawProcessor {
+    pub(super) workers: Option<usize>,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) application_id: Option<String>,
+    pub(super) instance_id: Option<String>,
+    pub(super) commit_interval_ms: Option<u64>,
+    pub(super) commit_max_records: Option<usize>,
+    pub(super) commit_max_bytes: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawRules {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) default_timezone: Option<String>,
+    pub(super) evaluation: Option<String>,
+    pub(super) default: Option<String>,
+    pub(super) watch: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawExecutor {
+    pub(super) max_retries: Option<u32>,
+    pub(super) timeout_seconds: Option<u64>,
+    pub(super) max_concurrent: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawProvider {
+    pub(super) name: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) provider_type: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) method: Option<String>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) ordered: Option<bool>,
+    pub(super) max_concurrent: Option<usize>,
+    pub(super) max_retries: Option<u32>,
+    pub(super) timeout_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawAudit {
+    pub(super) store_payload: Option<bool>,
+    pub(super) redact: RawRedact,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawRedact {
+    pub(super) enabled: Option<bool>,
+    pub(super) fields: Option<Vec<String>>,
+    pub(super) placeholder: Option<String>,
+}

@@ -1,0 +1,110 @@
+//! The effective configuration, for people and programs, without secrets.
+
+use super::Config;
+use acteon_connectors::{DeliveryLimits, ProviderConfig, ProviderSettings};
+use acteon_topology::Settings;
+use serde_json::{Map, Value, json};
+
+/// What stands in for a secret.
+const HIDDEN: &str = "[REDACTED]";
+/// Headers whose values are no secrets; all others may be.
+const PLAIN_HEADERS: [&str; 4] = ["accept", "content-type", "user-agent", "idempotency-key"];
+
+/// Every key with its value in effect, in the shape of the file.
+pub(crate) fn shown(config: &Config) -> Value {
+    let Config { server, kafka, topology, processor, rules, limits, providers, audit, .. } = config;
+    let Settings { partitions, replication_factor, expiring_retention_ms, .. } = &topology.settings;
+    let mut processor_keys = json!({
+        "workers": processor.workers,
+        "state_dir": processor.state_dir,
+        "application_id": processor.application_id,
+        "commit_interval_ms": processor.commit_interval_ms,
+        "commit_max_records": processor.commit_max_records,
+        "commit_max_bytes": processor.commit_max_bytes,
+    });
+    if let Some(id) = &processor.instance_id {
+        processor_keys["instance_id"] = json!(id);
+    }
+    json!({
+        "server": {
+            "host": server.host,
+            "port": server.port,
+            "shutdown_timeout_seconds": server.shutdown_timeout.as_secs(),
+        },
+        "kafka": kafka.redacted(),
+        "topology": {
+            "prefix": topology.names.prefix(),
+            "partitions": partitions,
+            "replication_factor": replication_factor,
+            "expiring_retention_hours": expiring_retention_ms / 3_600_000,
+        },
+        "processor": processor_keys,
+        "rules": {
+            "directory": rules.directory,
+            "default_timezone": rules.default_timezone,
+            "evaluation": rules.evaluation,
+            "default": rules.default,
+            "watch": rules.watch,
+        },
+        "executor": {
+            "max_retries": limits.max_retries,
+            "timeout_seconds": limits.timeout.as_secs(),
+            "max_concurrent": limits.max_concurrent,
+        },
+        "providers": providers.iter().map(|config| provider(config, limits)).collect::<Vec<_>>(),
+        "audit": {
+            "store_payload": audit.store_payload,
+            "redact": {
+                "enabled": !audit.redact_fields.is_empty(),
+                "fields": audit.redact_fields,
+                "placeholder": audit.placeholder,
+            },
+        },
+    })
+}
+
+fn provider(provider: &ProviderConfig, shared: &DeliveryLimits) -> Value {
+    let limits = provider.limits(shared);
+    let mut keys = json!({
+        "name": provider.name,
+        "type": provider.settings.type_name(),
+        "ordered": provider.ordered,
+        "max_retries": limits.max_retries,
+        "timeout_seconds": limits.timeout.as_secs(),
+        "max_concurrent": limits.max_concurrent,
+    });
+    if let ProviderSettings::Webhook(webhook) = &provider.settings {
+        keys["url"] = json!(public_url(&webhook.url));
+        keys["method"] = json!(webhook.method);
+        let header = |(name, value): (&String, &String)| {
+            let plain = PLAIN_HEADERS.contains(&name.to_lowercase().as_str());
+            (name.clone(), json!(if plain { value } else { HIDDEN }))
+        };
+        keys["headers"] = webhook.headers.iter().map(header).collect::<Map<_, _>>().into();
+    }
+    keys
+}
+
+/// Scheme, host and port of a URL. The rest may be secret: a user, a token in the path or the query.
+fn public_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let path = if path.len() > 1 { format!("/{HIDDEN}") } else { String::new() };
+    format!("{scheme}://{host}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_url_is_shown_without_secrets() {
+        for (url, shown) in [
+            ("http://h:1/", "http://h:1"),
+            ("https://hooks.example.com/T0/secret", "https://hooks.example.com/[REDACTED]"),
+            ("https://u:p@h:1?token=1", "https://h:1/[REDACTED]"),
+        ] {
+            assert_eq!(super::public_url(url), shown);
+        }
+    }
+}

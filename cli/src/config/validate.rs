@@ -1,0 +1,301 @@
+//! From what is written to what is meant: defaults, ranges, and what only makes sense together.
+
+use super::keys::{PROVIDER_TYPES, Spans, nearest};
+use super::problem::Report;
+use super::raw::{RawAudit, RawConfig, RawExecutor, RawProcessor, RawProvider, RawRules, RawServer, RawTopology};
+use super::{Audit, Config, Overrides, Processor, Rules, Server, Topology, kafka};
+use acteon_connectors::{DeliveryLimits, Error as ProviderError, ProviderConfig, ProviderSettings, WebhookSettings};
+use acteon_topology::{Names, Settings, Topology as Topics};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Most worker threads of a process.
+const MAX_WORKERS: usize = 64;
+/// Worker threads where nothing says otherwise, if there are as many cores.
+const DEFAULT_MAX_WORKERS: usize = 4;
+/// Longest time that a shutdown may take, in seconds.
+const MAX_SHUTDOWN_SECONDS: u64 = 3_600;
+const HOUR_MS: i64 = 3_600_000;
+/// Fields hidden from audit records where redaction is on and names none.
+const DEFAULT_REDACT_FIELDS: [&str; 4] = ["password", "token", "api_key", "secret"];
+
+/// Checks a configuration; problems go to the report. `None` where there is nothing to go on with.
+pub(super) fn validate(
+    raw: RawConfig,
+    overrides: &Overrides,
+    spans: &Spans,
+    report: &mut Report<'_>,
+) -> Option<Config> {
+    let has_kafka_section = !raw.kafka.is_empty();
+    let mut kafka = kafka::properties(raw.kafka, spans, report);
+    if let Some(servers) = &overrides.bootstrap_servers {
+        kafka = kafka.with("bootstrap.servers", servers);
+    }
+    let mut check = Check { spans, report };
+    let server = check.server(raw.server, overrides);
+    let topology = check.topology(raw.topology);
+    let limits = check.limits(&raw.executor);
+    let rules = check.rules(raw.rules);
+    let providers = check.providers(raw.providers);
+    let audit = check.audit(raw.audit);
+    let topology = topology?;
+    let processor = check.processor(raw.processor, topology.names.prefix());
+    let config = Config { server, kafka, has_kafka_section, topology, processor, rules, limits, providers, audit };
+    if !check.report.has_errors() {
+        check.topics(&config);
+    }
+    Some(config)
+}
+
+struct Check<'c, 't> {
+    spans: &'c Spans,
+    report: &'c mut Report<'t>,
+}
+
+impl Check<'_, '_> {
+    fn error(&mut self, key: &str, problem: impl Display) {
+        self.report.error(self.spans.get(key).cloned(), format!("`{key}` {problem}"));
+    }
+
+    /// A number in its range, or its default.
+    fn number<T: PartialOrd + Display + Copy>(
+        &mut self,
+        key: &str,
+        value: Option<T>,
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> T {
+        match value {
+            Some(value) if range.contains(&value) => value,
+            Some(value) => {
+                self.error(key, format!("is {value}; it may be {} to {}", range.start(), range.end()));
+                default
+            }
+            None => default,
+        }
+    }
+
+    /// One of a few words, or the first of them.
+    fn word(&mut self, key: &str, value: Option<String>, words: &[&str]) -> String {
+        let Some(value) = value else { return words.first().copied().unwrap_or_default().to_owned() };
+        if !words.contains(&value.as_str()) {
+            let near = nearest(&value, words).map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+            self.error(key, format!("is {value:?}; it may be {}{near}", words.join(" or ")));
+        }
+        value
+    }
+
+    fn server(&mut self, raw: RawServer, overrides: &Overrides) -> Server {
+        let host = overrides.host.clone().or(raw.host).unwrap_or_else(|| "127.0.0.1".to_owned());
+        if host.trim().is_empty() {
+            self.error("server.host", "is empty; use 127.0.0.1, or 0.0.0.0 to be reached from outside");
+        }
+        let seconds =
+            self.number("server.shutdown_timeout_seconds", raw.shutdown_timeout_seconds, 30, 1..=MAX_SHUTDOWN_SECONDS);
+        Server {
+            host,
+            port: overrides.port.or(raw.port).unwrap_or(8080),
+            shutdown_timeout: Duration::from_secs(seconds),
+        }
+    }
+
+    fn topology(&mut self, raw: RawTopology) -> Option<Topology> {
+        let prefix = raw.prefix.as_deref().unwrap_or("acteon");
+        let names = match Names::new(prefix) {
+            Ok(names) => names,
+            Err(error) => {
+                self.error("topology.prefix", format!("is refused: {error}"));
+                return None;
+            }
+        };
+        let mut settings = Settings::new(prefix);
+        settings.partitions = raw.partitions.unwrap_or(settings.partitions);
+        settings.replication_factor = raw.replication_factor.unwrap_or(settings.replication_factor);
+        if let Some(hours) = raw.expiring_retention_hours {
+            settings.expiring_retention_ms = i64::from(hours) * HOUR_MS;
+        }
+        Some(Topology { names, settings })
+    }
+
+    /// What the topology itself refuses: counts, and providers whose topics would collide.
+    fn topics(&mut self, config: &Config) {
+        if let Err(error) = Topics::of(&config.topology_settings()) {
+            self.report.error(self.spans.get("topology").cloned(), format!("[topology] {error}"));
+        }
+    }
+
+    fn processor(&mut self, raw: RawProcessor, prefix: &str) -> Processor {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        for (key, value) in
+            [("processor.application_id", &raw.application_id), ("processor.instance_id", &raw.instance_id)]
+        {
+            // They are parts of group and transactional ids and of paths: the rules for topic names serve well.
+            if let Some(Err(error)) = value.as_deref().map(Names::new) {
+                self.error(key, format!("is refused like a topic name: {error}"));
+            }
+        }
+        Processor {
+            workers: self.number("processor.workers", raw.workers, cores.min(DEFAULT_MAX_WORKERS), 1..=MAX_WORKERS),
+            state_dir: raw.state_dir.unwrap_or_else(|| "./.acteon/state".into()),
+            application_id: raw.application_id.unwrap_or_else(|| format!("{prefix}.processor")),
+            instance_id: raw.instance_id,
+            commit_interval_ms: self.number("processor.commit_interval_ms", raw.commit_interval_ms, 100, 1..=60_000),
+            commit_max_records: self.number(
+                "processor.commit_max_records",
+                raw.commit_max_records,
+                10_000,
+                1..=1_000_000,
+            ),
+            commit_max_bytes: self.number(
+                "processor.commit_max_bytes",
+                raw.commit_max_bytes,
+                16 << 20,
+                64 << 10..=1 << 30,
+            ),
+        }
+    }
+
+    fn rules(&mut self, raw: RawRules) -> Rules {
+        let default_timezone = raw.default_timezone.unwrap_or_else(|| "UTC".to_owned());
+        if default_timezone.parse::<chrono_tz::Tz>().is_err() {
+            let zones: Vec<&str> = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
+            let near = nearest_zone(&default_timezone, &zones)
+                .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+            self.error(
+                "rules.default_timezone",
+                format!("is {default_timezone:?}, which is no IANA time zone such as Europe/Berlin{near}"),
+            );
+        }
+        Rules {
+            directory_given: raw.directory.is_some(),
+            directory: raw.directory.unwrap_or_else(|| "./rules".into()),
+            default_timezone,
+            evaluation: self.word("rules.evaluation", raw.evaluation, &["cascade", "first_match"]),
+            default: self.word("rules.default", raw.default, &["allow", "deny"]),
+            watch: raw.watch.unwrap_or(true),
+        }
+    }
+
+    fn limits(&mut self, raw: &RawExecutor) -> DeliveryLimits {
+        let mut limits = DeliveryLimits::default();
+        limits.max_retries = raw.max_retries.unwrap_or(limits.max_retries);
+        limits.timeout = raw.timeout_seconds.map_or(limits.timeout, Duration::from_secs);
+        limits.max_concurrent = raw.max_concurrent.unwrap_or(limits.max_concurrent);
+        if let Err(error) = limits.validate() {
+            self.refused("executor", &error);
+        }
+        limits
+    }
+
+    /// An error that names a key of the section at `path`, shown at that key.
+    fn refused(&mut self, path: &str, error: &ProviderError) {
+        let (key, problem) = match error {
+            ProviderError::Provider { key, problem, .. } => (key.as_str(), problem),
+            ProviderError::Config { key, problem } => (*key, problem),
+            other => return self.report.error(self.spans.get(path).cloned(), other.to_string()),
+        };
+        let key = if key == "timeout" { "timeout_seconds" } else { key };
+        self.error(&format!("{path}.{key}"), problem);
+    }
+
+    fn providers(&mut self, raw: Vec<RawProvider>) -> Vec<ProviderConfig> {
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut providers = Vec::with_capacity(raw.len());
+        for (index, raw) in raw.into_iter().enumerate() {
+            let Some(provider) = self.provider(index, raw) else { continue };
+            if let Err(error) = provider.validate() {
+                self.refused(&format!("providers[{index}]"), &error);
+            }
+            if let Some(first) = places.insert(provider.name.clone(), index) {
+                let problem = format!("is {:?}, as in [[providers]] number {}", provider.name, first + 1);
+                self.error(&format!("providers[{index}].name"), format!("{problem}; names tell providers apart"));
+            }
+            providers.push(provider);
+        }
+        providers
+    }
+
+    fn provider(&mut self, index: usize, mut raw: RawProvider) -> Option<ProviderConfig> {
+        let Some(name) = raw.name.take() else {
+            self.missing(index, "name", "the name by which rules and actions call the provider");
+            return None;
+        };
+        let (ordered, max_retries, max_concurrent) = (raw.ordered.unwrap_or(false), raw.max_retries, raw.max_concurrent);
+        let timeout = raw.timeout_seconds.map(Duration::from_secs);
+        let settings = self.settings(index, raw)?;
+        Some(ProviderConfig { name, settings, ordered, max_retries, timeout, max_concurrent })
+    }
+
+    fn settings(&mut self, index: usize, raw: RawProvider) -> Option<ProviderSettings> {
+        let types = PROVIDER_TYPES.join(", ");
+        match raw.provider_type.as_deref() {
+            Some("log") => {
+                let given =
+                    [("url", raw.url.is_some()), ("method", raw.method.is_some()), ("headers", !raw.headers.is_empty())];
+                for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+                    self.error(&format!("providers[{index}].{key}"), "has no meaning for type \"log\"; remove it");
+                }
+                Some(ProviderSettings::Log)
+            }
+            Some("webhook") => {
+                let Some(url) = raw.url else {
+                    self.missing(index, "url", "where the webhook's receiver is");
+                    return None;
+                };
+                let mut settings = WebhookSettings::new(url);
+                settings.method = raw.method.unwrap_or(settings.method);
+                settings.headers = raw.headers;
+                Some(ProviderSettings::Webhook(settings))
+            }
+            Some(other) => {
+                let near = nearest(other, &PROVIDER_TYPES)
+                    .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+                self.error(
+                    &format!("providers[{index}].type"),
+                    format!("is {other:?}, which this version does not have; its types are {types}{near}"),
+                );
+                None
+            }
+            None => {
+                self.missing(index, "type", &format!("one of {types}"));
+                None
+            }
+        }
+    }
+
+    fn missing(&mut self, index: usize, key: &str, meaning: &str) {
+        let span = self.spans.get(&format!("providers[{index}]")).cloned();
+        self.report.error(span, format!("[[providers]] number {} lacks `{key}`: {meaning}", index + 1));
+    }
+
+    fn audit(&mut self, raw: RawAudit) -> Audit {
+        let redact = raw.redact;
+        let enabled = redact.enabled.unwrap_or(false);
+        if !enabled && redact.fields.is_some() && redact.enabled.is_none() {
+            let message = "[audit.redact] has fields, but no `enabled = true`: nothing is hidden";
+            self.report.warn(self.spans.get("audit.redact.fields").cloned(), message);
+        }
+        let fields =
+            redact.fields.unwrap_or_else(|| DEFAULT_REDACT_FIELDS.iter().map(|field| (*field).to_owned()).collect());
+        Audit {
+            store_payload: raw.store_payload.unwrap_or(true),
+            redact_fields: if enabled { fields } else { Vec::new() },
+            placeholder: redact.placeholder.unwrap_or_else(|| "[REDACTED]".to_owned()),
+        }
+    }
+}
+
+/// The zone nearest to what was written, which may lack its continent.
+fn nearest_zone<'z>(written: &str, zones: &[&'z str]) -> Option<&'z str> {
+    let city = |zone: &&'z str| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(written));
+    zones.iter().copied().find(city).or_else(|| {
+        zones
+            .iter()
+            .map(|zone| (strsim::damerau_levenshtein(&written.to_lowercase(), &zone.to_lowercase()), *zone))
+            .filter(|(distance, _)| *distance <= 3)
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, zone)| zone)
+    })
+}

@@ -1,0 +1,182 @@
+//! From configuration and rule files to the records of the definitions topic, checked as a whole.
+
+use crate::config::Config;
+use acteon_core::unsupported;
+use acteon_rules::{
+    DefaultVerdict, Diagnostic, Evaluation, Names, Options, RuleAction, RuleSet, Severity, SourceFile, check_references,
+    compile, load_dir,
+};
+use acteon_schemas::{
+    Definition, MAX_RECORD_BYTES, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition,
+};
+use acteon_topology::expiring_retention_ms;
+use anyhow::{Result, bail};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// The rule files of a directory, as read at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct RuleFiles(Vec<SourceFile>);
+
+/// What came of checking rule files.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// Present if they compile, even if they may not be used.
+    rules: Option<RuleSet>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl RuleFiles {
+    /// Reads the files of a directory that must exist.
+    pub(crate) fn read(directory: &Path) -> Result<Self> {
+        Ok(Self(load_dir(directory)?))
+    }
+
+    /// Reads the configured directory. If the configuration names none and there is none, there are no rules.
+    pub(crate) fn configured(config: &Config) -> Result<Self> {
+        let directory = &config.rules.directory;
+        if !config.rules.directory_given && !directory.exists() {
+            return Ok(Self::default());
+        }
+        Self::read(directory)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Compiles the rules and checks what this version and this configuration make of them. `providers`: whether the
+    /// providers that they name must be configured.
+    pub(crate) fn check(&self, config: &Config, providers: bool) -> Checked {
+        let checked = match compile(&self.0, &options(config)) {
+            Ok(checked) => checked,
+            Err(diagnostics) => return Checked { rules: None, diagnostics },
+        };
+        let known: BTreeSet<String> = config.providers.iter().map(|provider| provider.name.clone()).collect();
+        let names = Names { providers: providers.then_some(&known), ..Names::default() };
+        let mut diagnostics = check_references(&checked.rules, &names);
+        diagnostics.extend(unsupported(&checked.rules));
+        diagnostics.extend(outlives_changelog(&checked.rules, config.topology.settings.expiring_retention_ms));
+        diagnostics.extend(checked.warnings);
+        diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        Checked { rules: Some(checked.rules), diagnostics }
+    }
+}
+
+impl Checked {
+    pub(crate) fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// The errors, one line each.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        let errors = self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+        errors.map(ToString::to_string).collect()
+    }
+
+    /// How many rules there are, if they could be read.
+    pub(crate) fn rule_count(&self) -> Option<usize> {
+        self.rules.as_ref().map(|rules| rules.rules().len())
+    }
+
+    /// The rules, or the errors, one line each.
+    pub(crate) fn into_rules(self) -> Result<RuleSet, Vec<String>> {
+        match (self.has_errors(), self.rules) {
+            (false, Some(rules)) => Ok(rules),
+            (_, _) => Err(self
+                .diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.severity == Severity::Error)
+                .map(ToString::to_string)
+                .collect()),
+        }
+    }
+}
+
+/// How rules are compiled. The words and the zone were checked when the configuration was.
+fn options(config: &Config) -> Options {
+    Options {
+        evaluation: match config.rules.evaluation.as_str() {
+            "first_match" => Evaluation::FirstMatch,
+            _ => Evaluation::Cascade,
+        },
+        default: match config.rules.default.as_str() {
+            "deny" => DefaultVerdict::Deny,
+            _ => DefaultVerdict::Allow,
+        },
+        default_timezone: config.rules.default_timezone.parse().unwrap_or(chrono_tz::UTC),
+    }
+}
+
+/// An error for each rule that asks to remember something for longer than its changelog keeps it: after a restore it
+/// would be forgotten too early.
+fn outlives_changelog(rules: &RuleSet, retention_ms: i64) -> Vec<Diagnostic> {
+    let too_long = |rule: &acteon_rules::Rule| {
+        let (key, ms) = match &rule.action {
+            RuleAction::Deduplicate { ttl_ms, .. } => ("ttl_seconds", *ttl_ms),
+            RuleAction::Throttle { window_ms, .. } => ("window_seconds", *window_ms),
+            _ => return None,
+        };
+        let needed = expiring_retention_ms(i64::try_from(ms).unwrap_or(i64::MAX));
+        if needed <= retention_ms {
+            return None;
+        }
+        let hours = needed / HOUR_MS + i64::from(needed % HOUR_MS != 0);
+        Some(Diagnostic {
+            severity: Severity::Error,
+            file: rule.source.file.clone(),
+            line: rule.source.place.line,
+            column: rule.source.place.column,
+            message: format!(
+                "rule `{}`: {key} is longer than the changelog keeps state: set [topology] expiring_retention_hours to \
+                 {hours} and run `acteon topology apply`",
+                rule.name
+            ),
+            suggestion: None,
+        })
+    };
+    rules.rules().iter().filter_map(too_long).collect()
+}
+
+/// All definitions that the configuration and the rule files make: rules, settings and providers.
+///
+/// # Errors
+/// The rules together do not fit a record.
+pub(crate) fn of(config: &Config, files: &RuleFiles) -> Result<Vec<Definition>> {
+    let name = |path: &str| match Path::new(path).file_name() {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => path.to_owned(),
+    };
+    let rules = Definition::Rules(RulesDefinition {
+        evaluation: config.rules.evaluation.clone(),
+        default: config.rules.default.clone(),
+        default_timezone: config.rules.default_timezone.clone(),
+        files: files
+            .0
+            .iter()
+            .map(|file| RuleFile { name: name(&file.name), text: file.text.clone() })
+            .collect(),
+    });
+    let bytes = serde_json::to_vec(&rules)?.len();
+    if bytes > MAX_RECORD_BYTES {
+        bail!("the rule files have {bytes} bytes together; the limit is {MAX_RECORD_BYTES}");
+    }
+    let settings = Definition::Settings(SettingsDefinition {
+        audit_store_payload: config.audit.store_payload,
+        audit_redact_fields: config.audit.redact_fields.clone(),
+        audit_redact_placeholder: config.audit.placeholder.clone(),
+    });
+    let providers = config.providers.iter().map(|provider| {
+        Definition::Provider(ProviderDefinition {
+            name: provider.name.clone(),
+            provider_type: provider.settings.type_name().to_owned(),
+        })
+    });
+    Ok([rules, settings].into_iter().chain(providers).collect())
+}

@@ -1,0 +1,52 @@
+//! `acteon`: the one binary. Every command is a file in `command/`.
+
+mod args;
+mod clock;
+mod command;
+mod config;
+mod definitions;
+mod duration;
+mod exit;
+mod follow;
+mod logging;
+mod output;
+mod service;
+
+use args::{Cli, Command};
+use clap::Parser as _;
+use exit::Exit;
+use std::process::ExitCode;
+
+/// What commands that end by themselves log: trouble only, since their output is on the same terminal.
+const QUIET: &str = "warn,librdkafka=error,rdkafka=error";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let default = if cli.command.is_service() { None } else { Some(QUIET) };
+    logging::init(cli.global.log_format, default);
+    match run(&cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let exit = exit::of(&error);
+            if exit != Exit::Done {
+                eprintln!("error: {error:#}");
+            }
+            exit.into()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Dev(dev) => dev.run(global),
+        Command::Run(run) => run.run(global),
+        Command::Topology(topology) => topology.run(global),
+        Command::Rules(rules) => rules.run(global),
+        Command::Produce(produce) => produce.run(global),
+        Command::Tail(tail) => tail.run(global),
+        Command::Dedup(dedup) => dedup.run(global),
+        Command::Throttle(throttle) => throttle.run(global),
+        Command::Config(config) => config.run(global),
+    }
+}

@@ -1,0 +1,269 @@
+use crate::backoff::BackoffPolicy;
+use crate::error::Error;
+use crate::provider::webhook::WebhookSettings;
+use acteon_schemas::MAX_RECORD_BYTES;
+use acteon_topology::{KafkaConfig, Names};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Most providers in one fleet; each has a thread and a consumer of its own.
+pub const MAX_PROVIDERS: usize = 256;
+/// Most attempts that can be configured as `max_retries`; more belongs in the processor, as a timer.
+pub const MAX_RETRIES: u32 = 100;
+/// Longest time that can be configured for one call.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// What a fleet of connectors is started with.
+#[derive(Debug, Clone)]
+pub struct ConnectorsConfig {
+    /// How to reach Kafka.
+    pub kafka: KafkaConfig,
+    /// The topics' names. Their prefix also begins the consumer groups' names, `<prefix>.connectors.<provider>`: one
+    /// group a provider, so that a slow one holds up no other.
+    pub names: Names,
+    /// The providers to serve; their names are unique.
+    pub providers: Vec<ProviderConfig>,
+    /// Limits of every provider that has none of its own.
+    pub limits: DeliveryLimits,
+}
+
+impl ConnectorsConfig {
+    /// Checks everything that can be told without a connection.
+    ///
+    /// # Errors
+    /// [`Error::Provider`] or [`Error::Config`] with the key at fault.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.limits.validate()?;
+        if self.providers.len() > MAX_PROVIDERS {
+            let problem = format!("has {} entries; the limit is {MAX_PROVIDERS}", self.providers.len());
+            return Err(Error::Config { key: "providers", problem });
+        }
+        let mut seen = BTreeSet::new();
+        for provider in &self.providers {
+            provider.validate()?;
+            if !seen.insert(&provider.name) {
+                return Err(Error::provider(&provider.name, "name", "is given twice; names tell providers apart"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One provider: its configured name is its identity, so two of one type coexist.
+#[derive(Debug, Clone)]
+pub struct ProviderConfig {
+    /// Configured name, part of its dispatch topic's name.
+    pub name: String,
+    /// Its type and what that needs.
+    pub settings: ProviderSettings,
+    /// Whether dispatches with the same record key run one after the other, in order. Those with different keys still
+    /// run side by side, and one without a key waits for none. Where a partition changes hands, the old member's last
+    /// call may overlap the new member's first.
+    pub ordered: bool,
+    /// Instead of [`DeliveryLimits::max_retries`].
+    pub max_retries: Option<u32>,
+    /// Instead of [`DeliveryLimits::timeout`].
+    pub timeout: Option<Duration>,
+    /// Instead of [`DeliveryLimits::max_concurrent`].
+    pub max_concurrent: Option<usize>,
+}
+
+impl ProviderConfig {
+    /// A provider with the fleet's limits and no order.
+    #[must_use]
+    pub fn new(name: impl Into<String>, settings: ProviderSettings) -> Self {
+        Self { name: name.into(), settings, ordered: false, max_retries: None, timeout: None, max_concurrent: None }
+    }
+
+    /// Checks the name, the settings and the limits.
+    ///
+    /// # Errors
+    /// [`Error::Provider`] with this provider's name and the key at fault.
+    pub fn validate(&self) -> Result<(), Error> {
+        Names::check_provider(&self.name).map_err(|error| Error::provider(&self.name, "name", error.to_string()))?;
+        match &self.settings {
+            ProviderSettings::Log => {}
+            ProviderSettings::Webhook(settings) => settings.validate(&self.name)?,
+        }
+        self.limits(&DeliveryLimits::default()).validate().map_err(|error| match error {
+            Error::Config { key, problem } => Error::provider(&self.name, key, problem),
+            other => other,
+        })
+    }
+
+    /// The limits of this provider: its own, and `shared` for the rest.
+    #[must_use]
+    pub fn limits(&self, shared: &DeliveryLimits) -> DeliveryLimits {
+        DeliveryLimits {
+            max_retries: self.max_retries.unwrap_or(shared.max_retries),
+            timeout: self.timeout.unwrap_or(shared.timeout),
+            max_concurrent: self.max_concurrent.unwrap_or(shared.max_concurrent),
+            ..shared.clone()
+        }
+    }
+}
+
+/// The types of providers.
+#[derive(Debug, Clone)]
+pub enum ProviderSettings {
+    /// Writes a log line; needs nothing.
+    Log,
+    /// Sends the action to a URL.
+    Webhook(WebhookSettings),
+}
+
+impl ProviderSettings {
+    /// The type's name in configuration.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Webhook(_) => "webhook",
+        }
+    }
+}
+
+/// The limits on what one provider's connector does at a time and how often it tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryLimits {
+    /// Calls after the first one, before a dispatch counts as failed.
+    pub max_retries: u32,
+    /// Longest time of one call.
+    pub timeout: Duration,
+    /// Calls under way at the same time. A dispatch that waits to be tried again isn't one.
+    pub max_concurrent: usize,
+    /// Dispatches taken and not complete, those that wait to be tried again included; reading pauses above it.
+    pub max_in_flight: usize,
+    /// The same in bytes of their records.
+    pub max_in_flight_bytes: usize,
+    /// Dispatches of one partition behind its oldest incomplete one: what a crash can bring again. The partition pauses
+    /// above it.
+    pub max_uncommitted: usize,
+    /// Longest wait after the first failed call; doubles with each further one.
+    pub backoff_initial: Duration,
+    /// Longest wait between two calls.
+    pub backoff_max: Duration,
+    /// Longest wait that a provider's `Retry-After` is followed for; a longer one is cut to this.
+    pub retry_after_max: Duration,
+    /// Time between two commits of offsets.
+    pub commit_interval: Duration,
+}
+
+impl Default for DeliveryLimits {
+    fn default() -> Self {
+        Self {
+            max_retries: 3,
+            timeout: Duration::from_secs(30),
+            max_concurrent: 100,
+            max_in_flight: 1_000,
+            max_in_flight_bytes: 32 * MAX_RECORD_BYTES,
+            max_uncommitted: 10_000,
+            backoff_initial: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(30),
+            retry_after_max: Duration::from_secs(60),
+            commit_interval: Duration::from_millis(500),
+        }
+    }
+}
+
+impl DeliveryLimits {
+    /// Refuses limits under which nothing would move.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the key at fault.
+    pub fn validate(&self) -> Result<(), Error> {
+        let bad = |key, problem: &str| Err(Error::Config { key, problem: problem.to_owned() });
+        if self.max_retries > MAX_RETRIES {
+            return bad("max_retries", &format!("is {}; the limit is {MAX_RETRIES}", self.max_retries));
+        }
+        if self.timeout.is_zero() || self.timeout > MAX_TIMEOUT {
+            return bad("timeout", &format!("is {:?}; it must be over 0 and at most {MAX_TIMEOUT:?}", self.timeout));
+        }
+        for (key, value) in [
+            ("max_concurrent", self.max_concurrent),
+            ("max_in_flight", self.max_in_flight),
+            ("max_in_flight_bytes", self.max_in_flight_bytes),
+            ("max_uncommitted", self.max_uncommitted),
+        ] {
+            if value == 0 {
+                return bad(key, "is 0; it must be at least 1");
+            }
+        }
+        if self.max_concurrent > tokio::sync::Semaphore::MAX_PERMITS {
+            return bad("max_concurrent", "is beyond all reason");
+        }
+        if self.commit_interval.is_zero() {
+            return bad("commit_interval", "is 0; it must be over 0");
+        }
+        Ok(())
+    }
+
+    /// The waits between calls.
+    pub(crate) fn backoff(&self) -> BackoffPolicy {
+        BackoffPolicy { initial: self.backoff_initial, max: self.backoff_max, retry_after_max: self.retry_after_max }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn webhook(name: &str, url: &str) -> ProviderConfig {
+        ProviderConfig::new(name, ProviderSettings::Webhook(WebhookSettings::new(url)))
+    }
+
+    fn config(providers: Vec<ProviderConfig>) -> ConnectorsConfig {
+        ConnectorsConfig {
+            kafka: KafkaConfig::new("127.0.0.1:1"),
+            names: Names::new("acteon").unwrap(),
+            providers,
+            limits: DeliveryLimits::default(),
+        }
+    }
+
+    #[test]
+    fn a_good_one_passes() {
+        let two_of_a_type = vec![
+            ProviderConfig::new("audit-log", ProviderSettings::Log),
+            webhook("orders", "https://example.com/orders"),
+            webhook("alerts", "http://127.0.0.1:8080/alerts?x=1"),
+        ];
+        config(two_of_a_type).validate().unwrap();
+        config(Vec::new()).validate().unwrap();
+    }
+
+    #[test]
+    fn a_bad_one_is_refused_with_provider_and_key() {
+        let limited = |change: fn(&mut ProviderConfig)| {
+            let mut provider = webhook("hook", "http://localhost/");
+            change(&mut provider);
+            vec![provider]
+        };
+        let cases: [(Vec<ProviderConfig>, &[&str]); 8] = [
+            (vec![webhook("", "http://localhost/")], &["`name`", "is empty"]),
+            (vec![webhook("a b", "http://localhost/")], &["provider `a b`", "`name`", "' '"]),
+            (vec![webhook("hook", "not a url")], &["provider `hook`", "`url`"]),
+            (vec![webhook("a", "http://x/"), webhook("a", "http://y/")], &["provider `a`", "`name`", "twice"]),
+            (limited(|p| p.max_concurrent = Some(0)), &["provider `hook`", "`max_concurrent`", "at least 1"]),
+            (limited(|p| p.max_concurrent = Some(usize::MAX)), &["provider `hook`", "`max_concurrent`"]),
+            (limited(|p| p.timeout = Some(Duration::ZERO)), &["provider `hook`", "`timeout`", "over 0"]),
+            (limited(|p| p.max_retries = Some(101)), &["provider `hook`", "`max_retries`", "100"]),
+        ];
+        for (providers, parts) in cases {
+            let message = config(providers).validate().unwrap_err().to_string();
+            for part in parts {
+                assert!(message.contains(part), "{message} lacks {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_provider_s_own_limits_go_first() {
+        let shared = DeliveryLimits { max_in_flight: 7, ..DeliveryLimits::default() };
+        let mut provider = webhook("hook", "http://localhost/");
+        provider.max_retries = Some(0);
+        let limits = provider.limits(&shared);
+        assert_eq!((limits.max_retries, limits.max_concurrent, limits.max_in_flight), (0, 100, 7));
+    }
+}

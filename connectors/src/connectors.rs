@@ -1,0 +1,185 @@
+use crate::clock;
+use crate::config::{ConnectorsConfig, ProviderConfig};
+use crate::consumer::{Reader, Status, Stop};
+use crate::deliver::Caller;
+use crate::error::Error;
+use crate::kafka::{consumer_properties, lock};
+use crate::lanes::Lanes;
+use crate::load::Load;
+use crate::metrics::Meters;
+use crate::partitions::Partitions;
+use crate::provider;
+use crate::worker::Worker;
+use crate::writer::Writer;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+
+/// Threads that make the calls of all providers; calls wait for the network, so a few are enough.
+const CALL_THREADS: usize = 2;
+/// Longest time that leaving the groups may take after the calls have ended.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// A running fleet member: one consumer and one thread a provider. Dropping it abandons the calls under way.
+pub struct Connectors {
+    members: Vec<Member>,
+    stop: Arc<Stop>,
+    /// Closed when all reading threads have ended.
+    ended: Receiver<()>,
+    runtime: Option<Runtime>,
+}
+
+/// One provider's part.
+struct Member {
+    provider: String,
+    worker: Arc<Worker>,
+    status: Arc<Status>,
+}
+
+/// How one provider's connector is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderHealth {
+    /// Configured name.
+    pub provider: String,
+    /// Partitions of its dispatch topic that this member has; 0 where other members have them all.
+    pub partitions: usize,
+    /// Those that are not being read because too much is on the way.
+    pub paused_partitions: usize,
+    /// Dispatches taken whose result is not written yet.
+    pub in_flight: usize,
+    /// Offsets of its dispatch topic, transaction markers included, that are not complete on the partitions of this
+    /// member, as seen within the last seconds; `None` until they were looked at.
+    pub lag: Option<i64>,
+    /// The last trouble with Kafka, until Kafka answers again.
+    pub kafka_trouble: Option<String>,
+}
+
+impl Connectors {
+    /// Starts one consumer a provider. Kafka need not be there yet.
+    ///
+    /// # Errors
+    /// The configuration is bad ([`ConnectorsConfig::validate`]), librdkafka refuses a property, or there are no more
+    /// threads.
+    pub fn start(config: &ConnectorsConfig) -> Result<Self, Error> {
+        config.validate()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(CALL_THREADS)
+            .thread_name("connectors")
+            .enable_all()
+            .build()
+            .map_err(|source| Error::Thread { thread: "calls".to_owned(), source })?;
+        let writer = Arc::new(Writer::new(&config.kafka, &config.names)?);
+        let (running, ended) = mpsc::channel();
+        let mut connectors = Self { members: Vec::new(), stop: Arc::default(), ended, runtime: Some(runtime) };
+        for provider in &config.providers {
+            // Where one fails, dropping `connectors` stops those before it.
+            connectors.add(config, provider, &writer, running.clone())?;
+        }
+        Ok(connectors)
+    }
+
+    fn add(
+        &mut self,
+        config: &ConnectorsConfig,
+        provider: &ProviderConfig,
+        writer: &Arc<Writer>,
+        running: Sender<()>,
+    ) -> Result<(), Error> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        let limits = provider.limits(&config.limits);
+        let meters = Arc::new(Meters::new(&provider.name));
+        let worker = Arc::new(Worker {
+            caller: Caller::new(provider::build(provider)?, &limits, Arc::clone(&meters)),
+            writer: Arc::clone(writer),
+            partitions: Arc::new(Mutex::new(Partitions::default())),
+            load: Arc::new(Load::new(&limits, Arc::clone(&meters))),
+            lanes: provider.ordered.then(|| Mutex::new(Lanes::default())),
+            handle: runtime.handle().clone(),
+        });
+        let status = Arc::new(Status::default());
+        let group = format!("{}.connectors.{}", config.names.prefix(), provider.name);
+        let reader = Reader {
+            provider: provider.name.clone(),
+            topic: config.names.dispatch(&provider.name),
+            properties: consumer_properties(&config.kafka, &group),
+            worker: Arc::clone(&worker),
+            status: Arc::clone(&status),
+            stop: Arc::clone(&self.stop),
+            meters,
+            max_uncommitted: limits.max_uncommitted,
+            commit_interval: limits.commit_interval,
+            throttle: Arc::default(),
+        };
+        let consumer = reader.consumer()?;
+        thread::Builder::new()
+            .name(format!("connector {}", provider.name))
+            .spawn(move || {
+                reader.run(consumer);
+                drop(running);
+            })
+            .map_err(|source| Error::Thread { thread: format!("provider `{}`", provider.name), source })?;
+        tracing::info!(
+            provider = provider.name,
+            provider_type = provider.settings.type_name(),
+            group,
+            ordered = provider.ordered,
+            "connector started"
+        );
+        self.members.push(Member { provider: provider.name.clone(), worker, status });
+        Ok(())
+    }
+
+    /// How each provider's connector is doing.
+    #[must_use]
+    pub fn health(&self) -> Vec<ProviderHealth> {
+        self.members
+            .iter()
+            .map(|member| {
+                let partitions = lock(&member.worker.partitions);
+                ProviderHealth {
+                    provider: member.provider.clone(),
+                    partitions: partitions.len(),
+                    paused_partitions: partitions.paused(),
+                    in_flight: member.worker.load.records(),
+                    lag: *lock(&member.status.lag),
+                    kafka_trouble: lock(&member.status.trouble).clone(),
+                }
+            })
+            .collect()
+    }
+
+    /// Stops: no new call begins; those under way have `timeout` to end and their results are written; what is complete
+    /// is committed and the groups are left. Blocks for `timeout` and, where Kafka is away, up to 12 s more.
+    ///
+    /// Returns the number of dispatches that were given up on the way: calls that did not end in time. The next member
+    /// takes them again, with the same idempotency keys.
+    pub fn stop(mut self, timeout: Duration) -> usize {
+        self.shut_down(clock::now() + timeout)
+    }
+
+    fn shut_down(&mut self, deadline: Instant) -> usize {
+        let Some(runtime) = self.runtime.take() else { return 0 };
+        self.stop.request(deadline);
+        let wait = deadline.saturating_duration_since(clock::now()) + LEAVE_TIMEOUT;
+        if self.ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("consumers have not left their groups in time");
+        }
+        let given_up = self.members.iter().map(|member| member.worker.load.records()).sum();
+        runtime.shutdown_background();
+        if given_up > 0 {
+            tracing::warn!(dispatches = given_up, "calls given up; they will be made again");
+        }
+        given_up
+    }
+}
+
+impl Drop for Connectors {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            self.stop.request(clock::now());
+            runtime.shutdown_background();
+        }
+    }
+}

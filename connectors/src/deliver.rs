@@ -1,0 +1,113 @@
+use crate::backoff::{BackoffPolicy, retry_delay};
+use crate::clock;
+use crate::config::DeliveryLimits;
+use crate::metrics::Meters;
+use crate::provider::{Call, Outcome, Provider, code};
+use acteon_schemas::ResultStatus;
+use futures::FutureExt as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// The end of a dispatch.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) result: ResultStatus<'static>,
+    /// Calls made.
+    pub(crate) attempts: u32,
+    /// When the first call began, in milliseconds since 1970.
+    pub(crate) started_at: i64,
+    /// From the first call's start to the last one's end.
+    pub(crate) duration: Duration,
+}
+
+/// Calls one provider until it has taken a dispatch or there is no point in going on.
+pub(crate) struct Caller {
+    provider: Arc<dyn Provider>,
+    /// One permit a call under way.
+    permits: Semaphore,
+    max_retries: u32,
+    timeout: Duration,
+    backoff: BackoffPolicy,
+    meters: Arc<Meters>,
+}
+
+impl Caller {
+    pub(crate) fn new(provider: Arc<dyn Provider>, limits: &DeliveryLimits, meters: Arc<Meters>) -> Self {
+        Self {
+            provider,
+            permits: Semaphore::new(limits.max_concurrent),
+            max_retries: limits.max_retries,
+            timeout: limits.timeout,
+            backoff: limits.backoff(),
+            meters,
+        }
+    }
+
+    /// Makes calls until one of them settles the matter. `None` where `abandon` was cancelled before: a call under way
+    /// is still waited for, but no further one begins.
+    pub(crate) async fn deliver(&self, call: Call<'_>, abandon: &CancellationToken) -> Option<Delivery> {
+        let mut first_call = None;
+        let mut attempt = 0;
+        loop {
+            // Waiting to be tried again holds no permit, so that failing dispatches hold up no others.
+            let permit = tokio::select! {
+                biased;
+                () = abandon.cancelled() => return None,
+                permit = self.permits.acquire() => permit.ok()?,
+            };
+            attempt += 1;
+            let (started, started_at) = *first_call.get_or_insert_with(|| (clock::now(), clock::unix_ms()));
+            let outcome = self.attempt(call).await;
+            drop(permit);
+            let end = |result| {
+                let duration = clock::now().saturating_duration_since(started);
+                Some(Delivery { result, attempts: attempt, started_at, duration })
+            };
+            let (after, error) = match outcome {
+                Outcome::Delivered(response) => return end(ResultStatus::Delivered(response)),
+                Outcome::Reject(error) => return end(ResultStatus::Failed(error)),
+                Outcome::Retry { error, .. } if attempt > self.max_retries => return end(ResultStatus::Failed(error)),
+                Outcome::Retry { after, error } => (after, error),
+            };
+            let delay = retry_delay(attempt, after, &self.backoff, fastrand::f64());
+            tracing::debug!(
+                provider = %call.dispatch.provider,
+                dispatch_id = %call.dispatch.dispatch_id,
+                attempt,
+                ?delay,
+                code = %error.code,
+                error = %error.message,
+                "call failed and will be repeated"
+            );
+            tokio::select! {
+                biased;
+                () = abandon.cancelled() => return None,
+                () = tokio::time::sleep(delay) => {}
+            }
+        }
+    }
+
+    /// One call, with its time limit; a panic in the provider's code is that call's failure and nobody else's.
+    async fn attempt(&self, call: Call<'_>) -> Outcome {
+        let started = clock::now();
+        self.meters.requests.increment(1);
+        let guarded = AssertUnwindSafe(self.provider.call(call)).catch_unwind();
+        let outcome = match tokio::time::timeout(self.timeout, guarded).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Outcome::reject(code::EXECUTION_FAILED, "the connector panicked; its log has the reason"),
+            Err(_) => Outcome::retry(code::TIMEOUT, format!("no answer within {:?}", self.timeout), None),
+        };
+        self.meters.latency.record(clock::now().saturating_duration_since(started).as_secs_f64());
+        match &outcome {
+            Outcome::Delivered(_) => self.meters.successes.increment(1),
+            Outcome::Retry { .. } | Outcome::Reject(_) => self.meters.failures.increment(1),
+        }
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! The connectors: they perform what the processor has decided.
+//!
+//! Each provider has a topic of dispatches, a consumer group and a thread of its own, so that a slow one holds up no
+//! other. A dispatch is taken, the provider is called until it has taken it or there is no point in going on, the
+//! result goes to the results topic, and when Kafka has acknowledged that, the dispatch's offset counts as complete.
+//! Offsets are committed up to the last one before which all are complete: a dispatch may be called for twice, with the
+//! same idempotency key, and is never skipped.
+//!
+//! What can be decided without I/O is pure and takes time and randomness as arguments: the waits between calls, what an
+//! answer means, which offset may be committed, which partitions are read, whose turn it is.
+
+mod backoff;
+mod clock;
+mod config;
+mod connectors;
+mod consumer;
+mod deliver;
+mod error;
+mod kafka;
+mod lanes;
+mod load;
+mod metrics;
+mod offsets;
+mod partitions;
+mod provider;
+mod record;
+mod worker;
+mod writer;
+
+pub use config::{
+    ConnectorsConfig, DeliveryLimits, MAX_PROVIDERS, MAX_RETRIES, MAX_TIMEOUT, ProviderConfig, ProviderSettings,
+};
+pub use connectors::{Connectors, ProviderHealth};
+pub use error::Error;
+pub use metrics::describe_metrics;
+pub use provider::webhook::{MAX_RESPONSE_BYTES, WebhookSettings};

@@ -1,0 +1,87 @@
+//! What a connector calls: one module a type of provider, each with its own pure `classify`.
+
+pub(crate) mod http;
+pub(crate) mod log;
+pub(crate) mod webhook;
+
+use crate::config::{ProviderConfig, ProviderSettings};
+use crate::error::Error;
+use acteon_schemas::{Dispatch, ProviderError, ProviderResponse};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Codes of [`ProviderError`], as clients know them.
+pub(crate) mod code {
+    pub(crate) const EXECUTION_FAILED: &str = "EXECUTION_FAILED";
+    pub(crate) const TIMEOUT: &str = "TIMEOUT";
+    pub(crate) const CONNECTION: &str = "CONNECTION";
+    pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
+    pub(crate) const SERIALIZATION: &str = "SERIALIZATION";
+}
+
+/// The W3C trace context that came with a dispatch record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TraceContext {
+    /// `traceparent`, as it came.
+    pub(crate) traceparent: Option<String>,
+    /// `tracestate`, as it came.
+    pub(crate) tracestate: Option<String>,
+}
+
+/// One call of a provider.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// What to do. Its `dispatch_id` is the idempotency key, the same on every attempt.
+    pub(crate) dispatch: &'a Dispatch<'a>,
+    /// To pass on, where the provider has a place for it.
+    pub(crate) trace: &'a TraceContext,
+}
+
+/// What came of one call.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    /// The provider took it.
+    Delivered(ProviderResponse<'static>),
+    /// It may work another time.
+    Retry {
+        /// The wait that the provider asked for.
+        after: Option<Duration>,
+        /// What to report where there is no other time.
+        error: ProviderError<'static>,
+    },
+    /// It won't work another time either.
+    Reject(ProviderError<'static>),
+}
+
+impl Outcome {
+    /// A failure that may pass.
+    pub(crate) fn retry(code: &'static str, message: impl Into<String>, after: Option<Duration>) -> Self {
+        let message = message.into().into();
+        Self::Retry { after, error: ProviderError { code: code.into(), message, retryable: true } }
+    }
+
+    /// A failure that won't.
+    pub(crate) fn reject(code: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into().into();
+        Self::Reject(ProviderError { code: code.into(), message, retryable: false })
+    }
+}
+
+/// Something that dispatches go to. The caller limits how many calls run at a time and how long each may take: a call
+/// that takes too long is dropped.
+pub(crate) trait Provider: Send + Sync + 'static {
+    /// Makes one call; never retries by itself.
+    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Outcome>;
+}
+
+/// Makes the provider that `config` describes.
+///
+/// # Errors
+/// [`Error::Provider`] with the key at fault.
+pub(crate) fn build(config: &ProviderConfig) -> Result<Arc<dyn Provider>, Error> {
+    Ok(match &config.settings {
+        ProviderSettings::Log => Arc::new(log::Log::new(&config.name)),
+        ProviderSettings::Webhook(settings) => Arc::new(webhook::Webhook::new(&config.name, settings)?),
+    })
+}

@@ -1,0 +1,9 @@
+//! The connectors between a broker and a real HTTP receiver.
+//!
+//! Runs on the embedded broker; `ACTEON_TEST_BROKER=apache` runs the same on Apache Kafka.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bed;
+mod calls;
+mod recovery;
+mod sharing;

@@ -1,0 +1,29 @@
+use std::io;
+
+/// What can go wrong when the gateway starts. Every message is one line that names the thing to change.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process listens on the port.
+    #[error(
+        "port {port} on {host} is in use by another process: stop it, or choose another port with [server] port or --port (0 takes any free one)"
+    )]
+    PortInUse {
+        /// The host asked for.
+        host: String,
+        /// The port asked for.
+        port: u16,
+    },
+    /// The address can't be listened on for another reason.
+    #[error("can't listen on {host}:{port}: {source}; check [server] host")]
+    Bind {
+        /// The host asked for.
+        host: String,
+        /// The port asked for.
+        port: u16,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The process already has a metrics recorder, or its buckets are wrong.
+    #[error("can't set up metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}

@@ -1,0 +1,123 @@
+use crate::redact::Redaction;
+use acteon_rules::{DefaultVerdict, Diagnostic, Evaluation, Names, Options, RuleAction, RuleSet, SourceFile};
+use acteon_schemas::{RulesDefinition, SettingsDefinition};
+use std::collections::BTreeSet;
+
+/// An immutable snapshot of everything that decisions depend on beside state, time and input.
+#[derive(Debug)]
+pub struct Definitions {
+    /// Offset in the definitions topic up to which this snapshot was read.
+    pub version: i64,
+    /// The compiled rules.
+    pub rules: RuleSet,
+    /// Names of the providers that have a dispatch topic.
+    pub providers: BTreeSet<String>,
+    /// Whether audit records carry the payload.
+    pub audit_store_payload: bool,
+    /// What they don't show of it.
+    pub redaction: Redaction,
+}
+
+/// Why definitions were refused. The running ones stay.
+#[derive(Debug, thiserror::Error)]
+pub enum DefinitionsError {
+    /// The rules have errors, each with its place.
+    #[error("{}", list(.0))]
+    Rules(Vec<Diagnostic>),
+    /// `evaluation`, `default` or `default_timezone` has no such value.
+    #[error("`{key}`: unknown value `{value}`; expected {expected}")]
+    Option {
+        /// The key.
+        key: &'static str,
+        /// The value found.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+fn list(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Definitions {
+    /// Compiles a snapshot and checks it: the rules' grammar, the providers they name, and that this version can do what
+    /// they ask.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the rules, with file, line and column; or an unknown option.
+    pub fn compile(
+        version: i64,
+        rules: &RulesDefinition,
+        settings: &SettingsDefinition,
+        providers: BTreeSet<String>,
+    ) -> Result<Self, DefinitionsError> {
+        let options = options(rules)?;
+        let files: Vec<SourceFile> = rules
+            .files
+            .iter()
+            .map(|file| SourceFile { name: file.name.clone(), text: file.text.clone() })
+            .collect();
+        let checked = acteon_rules::compile(&files, &options).map_err(DefinitionsError::Rules)?;
+        let names = Names { providers: Some(&providers), ..Names::default() };
+        let mut problems = acteon_rules::check_references(&checked.rules, &names);
+        problems.extend(unsupported(&checked.rules));
+        if !problems.is_empty() {
+            return Err(DefinitionsError::Rules(problems));
+        }
+        Ok(Self {
+            version,
+            rules: checked.rules,
+            providers,
+            audit_store_payload: settings.audit_store_payload,
+            redaction: Redaction::new(&settings.audit_redact_fields, &settings.audit_redact_placeholder),
+        })
+    }
+}
+
+fn options(rules: &RulesDefinition) -> Result<Options, DefinitionsError> {
+    let unknown = |key, value: &str, expected| DefinitionsError::Option { key, value: value.to_owned(), expected };
+    Ok(Options {
+        evaluation: match rules.evaluation.as_str() {
+            "cascade" => Evaluation::Cascade,
+            "first_match" => Evaluation::FirstMatch,
+            other => return Err(unknown("evaluation", other, "`cascade` or `first_match`")),
+        },
+        default: match rules.default.as_str() {
+            "allow" => DefaultVerdict::Allow,
+            "deny" => DefaultVerdict::Deny,
+            other => return Err(unknown("default", other, "`allow` or `deny`")),
+        },
+        default_timezone: rules.default_timezone.parse().map_err(|_| {
+            unknown("default_timezone", &rules.default_timezone, "an IANA zone such as `Europe/Berlin`")
+        })?,
+    })
+}
+
+/// An error for each rule that the language knows and this version does not perform: it is refused at the door rather
+/// than ignored.
+#[must_use]
+pub fn unsupported(rules: &RuleSet) -> Vec<Diagnostic> {
+    rules
+        .rules()
+        .iter()
+        .filter_map(|rule| {
+            let what = match &rule.action {
+                RuleAction::Allow
+                | RuleAction::Deny
+                | RuleAction::Suppress { .. }
+                | RuleAction::Modify { .. }
+                | RuleAction::Deduplicate { .. }
+                | RuleAction::Throttle { .. }
+                | RuleAction::Reroute { .. } => return None,
+                RuleAction::Chain { .. }
+                | RuleAction::Group { .. }
+                | RuleAction::Schedule { .. }
+                | RuleAction::RequestApproval { .. }
+                | RuleAction::StateMachine { .. } => rule.action.tag(),
+            };
+            let message = format!("rule `{}`: action type `{what}` is not performed by this version", rule.name);
+            Some(Diagnostic::error(&rule.source.file, rule.source.place, message))
+        })
+        .collect()
+}

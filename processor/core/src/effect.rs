@@ -1,0 +1,54 @@
+use acteon_schemas::{AuditRecord, DeadLetterReason, Dispatch, OutcomeRecord};
+use serde_json::Value;
+
+/// What a step wants done. The runtime writes each to its topic, in the transaction that commits the input.
+pub trait Effects {
+    /// Tell what became of an action.
+    fn outcome(&mut self, record: &OutcomeRecord<'_>);
+    /// Record a decision or its completion.
+    fn audit(&mut self, record: &AuditRecord<'_>);
+    /// Have a provider called.
+    fn dispatch(&mut self, record: &Dispatch<'_>);
+    /// Send the input on, as it is, to the partition that its tenant belongs to.
+    fn repartition(&mut self, partition: i32, key: &str);
+    /// Put the input, as it is, into the dead-letter topic.
+    fn dead_letter(&mut self, reason: DeadLetterReason);
+}
+
+/// Effects kept as JSON: for rule tests, models and golden files.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recorder {
+    /// Outcomes in order.
+    pub outcomes: Vec<Value>,
+    /// Audit records in order.
+    pub audit: Vec<Value>,
+    /// Dispatches in order.
+    pub dispatches: Vec<Value>,
+    /// Partition and key of each re-keyed input.
+    pub repartitioned: Vec<(i32, String)>,
+    /// Reasons of dead letters.
+    pub dead_letters: Vec<DeadLetterReason>,
+}
+
+impl Effects for Recorder {
+    fn outcome(&mut self, record: &OutcomeRecord<'_>) {
+        self.outcomes.push(json(record));
+    }
+    fn audit(&mut self, record: &AuditRecord<'_>) {
+        self.audit.push(json(record));
+    }
+    fn dispatch(&mut self, record: &Dispatch<'_>) {
+        self.dispatches.push(json(record));
+    }
+    fn repartition(&mut self, partition: i32, key: &str) {
+        self.repartitioned.push((partition, key.to_owned()));
+    }
+    fn dead_letter(&mut self, reason: DeadLetterReason) {
+        self.dead_letters.push(reason);
+    }
+}
+
+/// Records hold strings, numbers and JSON text alone, which always serialise; a failure would show as its message.
+fn json(record: &impl serde::Serialize) -> Value {
+    serde_json::to_value(record).unwrap_or_else(|error| Value::String(error.to_string()))
+}

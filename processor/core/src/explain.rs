@@ -1,0 +1,63 @@
+use crate::action::subject;
+use crate::definitions::Definitions;
+use crate::gates::Gates;
+use crate::ids;
+use crate::record::verdict_tag;
+use crate::state::{State, StateError};
+use acteon_rules::Trace;
+use acteon_schemas::{Action, Coordinates, DecodeError};
+use serde::Serialize;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// What would be decided about an action, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation {
+    /// The verdict's tag, as in audit records.
+    pub verdict: &'static str,
+    /// The rule that would decide.
+    pub matched_rule: Option<String>,
+    /// The provider that would be called.
+    pub provider: String,
+    /// The payload that it would get.
+    pub payload: Value,
+    /// Each rule, in order.
+    pub trace: Trace,
+}
+
+/// Errors of [`explain`].
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The action is bad.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// State can't be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Decides about an action as [`crate::step`] would, writes nothing, and tells of each rule what became of it.
+///
+/// # Errors
+/// The action can't be decoded, or state can't be read.
+pub fn explain(
+    definitions: &Definitions,
+    state: &mut impl State,
+    now: i64,
+    value: &[u8],
+) -> Result<Explanation, ExplainError> {
+    let action = Action::decode(value)?;
+    let payload: Value = serde_json::from_str(action.payload.get()).map_err(DecodeError::from)?;
+    let nowhere = Coordinates { topic: Cow::Borrowed("explain"), partition: 0, offset: 0 };
+    let action_id = action.id.as_deref().map_or_else(|| ids::action_id(&nowhere), str::to_owned);
+    let mut subject = subject(&action, &action_id, &payload);
+    let mut trace = Trace::default();
+    let decision = definitions.rules.walk(&mut subject, now, None, &mut Gates::new(state, now), Some(&mut trace))?;
+    Ok(Explanation {
+        verdict: verdict_tag(&decision.verdict),
+        matched_rule: decision.rule.map(|rule| rule.name.clone()),
+        provider: subject.provider.to_string(),
+        payload: subject.payload.into_owned(),
+        trace,
+    })
+}

@@ -1,0 +1,122 @@
+use crate::keys::Store;
+use crate::state::{State, StateError};
+use crate::{dedup, keys, throttle, value};
+use acteon_rules::{FieldPath, FieldValue, Function, Gate, Host, Rule, RuleAction, Subject};
+use serde_json::Value;
+use smallvec::SmallVec;
+
+/// Answers a walk from a partition's state.
+///
+/// What gates count is kept back until the walk has ended and applied only if the action was admitted: an action that is
+/// refused consumes nothing, so that the same action can pass later.
+pub(crate) struct Gates<'s, S> {
+    state: &'s mut S,
+    now: i64,
+    pending: SmallVec<[Pending; 2]>,
+    /// How long a throttled sender has to wait, in milliseconds.
+    pub(crate) retry_after_ms: Option<u64>,
+}
+
+struct Pending {
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl<'s, S: State> Gates<'s, S> {
+    pub(crate) fn new(state: &'s mut S, now: i64) -> Self {
+        Self { state, now, pending: SmallVec::new(), retry_after_ms: None }
+    }
+
+    /// Writes what the gates counted.
+    pub(crate) fn apply(self) {
+        for Pending { key, value } in self.pending {
+            self.state.put(&key, &value);
+        }
+    }
+
+    /// What this walk has written to a key so far.
+    fn pending(&self, key: &[u8]) -> Option<&[u8]> {
+        self.pending.iter().rev().find(|write| write.key == key).map(|write| write.value.as_slice())
+    }
+
+    fn deduplicate(&mut self, key: Vec<u8>, ttl_ms: u64) -> Result<Gate, StateError> {
+        // A key that this same action has set is no duplicate: two rules may look at one key.
+        if self.pending(&key).is_none() && value::is_set(self.state.get(&key)?, Store::Dedup, self.now)? {
+            return Ok(Gate::Refuse);
+        }
+        let mut value = Vec::with_capacity(9);
+        dedup::remember(&mut value, self.now, ttl_ms);
+        self.pending.push(Pending { key, value });
+        Ok(Gate::Admit)
+    }
+
+    fn throttle(&mut self, key: Vec<u8>, max_count: u64, window_ms: u64) -> Result<Gate, StateError> {
+        let mut window = match self.pending(&key) {
+            Some(value) => throttle::Window::decode(Some(value))?,
+            None => throttle::Window::decode(self.state.get(&key)?)?,
+        };
+        match window.admit(self.now, max_count, window_ms) {
+            Err(wait) => {
+                self.retry_after_ms = Some(wait);
+                Ok(Gate::Refuse)
+            }
+            Ok(()) => {
+                let mut value = Vec::with_capacity(64);
+                window.encode(&mut value, window_ms);
+                self.pending.push(Pending { key, value });
+                Ok(Gate::Admit)
+            }
+        }
+    }
+}
+
+impl<S: State> Host for Gates<'_, S> {
+    type Error = StateError;
+
+    fn gate(&mut self, rule: &Rule, subject: &Subject<'_>) -> Result<Gate, StateError> {
+        let mut key = Vec::with_capacity(96);
+        match &rule.action {
+            RuleAction::Deduplicate { ttl_ms, key_fields } => {
+                dedup::key(&mut key, &rule.name, key_fields, subject);
+                self.deduplicate(key, *ttl_ms)
+            }
+            RuleAction::Throttle { max_count, window_ms, key_fields, .. } => {
+                throttle::key(&mut key, &rule.name, key_fields, subject);
+                self.throttle(key, *max_count, *window_ms)
+            }
+            // A walk asks about gates alone.
+            _ => Ok(Gate::Admit),
+        }
+    }
+
+    fn call(
+        &mut self,
+        function: Function,
+        _args: &[FieldValue<'_>],
+        _subject: &Subject<'_>,
+    ) -> Result<Value, StateError> {
+        // No rule of this version makes an event, so none is active and none has a state; rules that count or look
+        // for past actions are refused when definitions are compiled.
+        Ok(match function {
+            Function::HasActiveEvent | Function::EventInState => Value::Bool(false),
+            Function::GetEventState | Function::StateSeen | Function::StateCounter => Value::Null,
+        })
+    }
+}
+
+/// Appends fields' values to a key, each with its length and unlike any other type's.
+pub(crate) fn push_fields(out: &mut Vec<u8>, fields: &[FieldPath], subject: &Subject<'_>) {
+    for field in fields {
+        let found = field.read(subject);
+        match found.as_str() {
+            Some(text) => {
+                out.push(b's');
+                keys::push_text(out, text);
+            }
+            None => {
+                out.push(b'j');
+                keys::push_text(out, &found.to_value().to_string());
+            }
+        }
+    }
+}

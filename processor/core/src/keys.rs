@@ -1,0 +1,116 @@
+//! Keys of the state stores: `store tag ‖ namespace ‖ tenant ‖ …`, each name with its length before it, so that no two
+//! scopes share a key and one scope's keys stand together.
+
+/// A store: a tag in front of its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Store {
+    /// The partition's clock.
+    Clock = 0x01,
+    /// Keys that `deduplicate` rules have seen.
+    Dedup = 0x10,
+    /// Windows of `throttle` rules.
+    Throttle = 0x11,
+    /// Dispatches whose result has come in.
+    Seen = 0x12,
+}
+
+impl Store {
+    /// All stores.
+    pub const ALL: [Self; 4] = [Self::Clock, Self::Dedup, Self::Throttle, Self::Seen];
+
+    /// The store that a key belongs to.
+    #[must_use]
+    pub fn of(key: &[u8]) -> Option<Self> {
+        let tag = *key.first()?;
+        Self::ALL.into_iter().find(|store| *store as u8 == tag)
+    }
+
+    /// Its name, in errors, metrics and documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+            Self::Dedup => "dedup",
+            Self::Throttle => "throttle",
+            Self::Seen => "seen",
+        }
+    }
+
+    /// Whether its entries expire by themselves: they live in the expiring changelog, and their values begin with
+    /// the time of expiry.
+    #[must_use]
+    pub fn expires(self) -> bool {
+        match self {
+            Self::Clock => false,
+            Self::Dedup | Self::Throttle | Self::Seen => true,
+        }
+    }
+}
+
+/// How the rest of a deduplication key was made.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum DedupKeyKind {
+    /// The action's `dedup_key`, or its id.
+    Given = 0,
+    /// A rule's `key_fields`.
+    Fields = 1,
+}
+
+/// Longest rest of a key that is kept as it is, in bytes; a longer one is replaced by its digest.
+pub(crate) const MAX_REST_BYTES: usize = 1100;
+
+/// Begins the key of a store for one tenant.
+pub(crate) fn scoped(out: &mut Vec<u8>, store: Store, namespace: &str, tenant: &str) {
+    out.clear();
+    out.push(store as u8);
+    push_text(out, namespace);
+    push_text(out, tenant);
+}
+
+/// Appends a text behind its length.
+pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
+    // Names are limited to 256 bytes and keys to 1 KiB; what is longer (a field's value) is cut out of order but
+    // not out of identity, since its whole text follows and the digest covers all of it.
+    let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Replaces what stands from `start` on by its digest where it is longer than [`MAX_REST_BYTES`].
+pub(crate) fn limit_rest(out: &mut Vec<u8>, start: usize) {
+    if out.len() - start > MAX_REST_BYTES {
+        let digest = crate::ids::digest(&out[start..]);
+        out.truncate(start);
+        out.extend_from_slice(&digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_do_not_share_keys() {
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        scoped(&mut a, Store::Dedup, "ab", "c");
+        scoped(&mut b, Store::Dedup, "a", "bc");
+        assert_ne!(a, b);
+        assert_eq!(Store::of(&a), Some(Store::Dedup));
+        assert_eq!(Store::of(b"\xff"), None);
+        assert_eq!(Store::of(b""), None);
+    }
+
+    #[test]
+    fn a_long_rest_becomes_its_digest() {
+        let mut key = vec![1, 2, 3];
+        key.extend(std::iter::repeat_n(b'x', MAX_REST_BYTES));
+        let short = key.clone();
+        limit_rest(&mut key, 3);
+        assert_eq!(key, short);
+        key.push(b'y');
+        limit_rest(&mut key, 3);
+        assert_eq!(key.len(), 3 + 16);
+    }
+}

@@ -1,0 +1,137 @@
+use crate::effect::Effects;
+use crate::ids;
+use crate::input::Input;
+use crate::keys::{self, Store};
+use crate::record::failure_details;
+use crate::state::{State, StateError};
+use crate::step::Stepped;
+use crate::value;
+use acteon_schemas::{
+    AuditPhase, AuditRecord, DeadLetterReason, DecodeError, Metadata, Outcome, OutcomeDetail, OutcomeRecord,
+    ProviderResult, ResultStatus, check_depth, check_size,
+};
+use serde_json::json;
+use serde_json::value::to_raw_value;
+use std::borrow::Cow;
+
+/// How long a result is remembered, in milliseconds (24 hours): a connector that was cut off may send one again when it
+/// comes back.
+pub const SEEN_TTL_MS: u64 = 24 * 3600 * 1000;
+
+fn decode(bytes: &[u8]) -> Result<ProviderResult<'_>, DecodeError> {
+    check_size(bytes)?;
+    check_depth(bytes)?;
+    Ok(serde_json::from_slice(bytes)?)
+}
+
+/// Turns a provider's result into the action's last outcome. A second result for the same dispatch is dropped.
+pub(crate) fn complete(
+    definitions_version: i64,
+    state: &mut impl State,
+    now: i64,
+    input: &Input<'_>,
+    effects: &mut impl Effects,
+) -> Result<Stepped, StateError> {
+    let result = match decode(input.value.unwrap_or_default()) {
+        Ok(result) => result,
+        Err(error) => {
+            let code = error.kind.code().to_owned();
+            effects.dead_letter(DeadLetterReason { code, message: error.to_string() });
+            return Ok(Stepped::DeadLettered);
+        }
+    };
+    let mut key = Vec::with_capacity(96);
+    keys::scoped(&mut key, Store::Seen, &result.namespace, &result.tenant);
+    let start = key.len();
+    key.extend_from_slice(result.dispatch_id.as_bytes());
+    keys::limit_rest(&mut key, start);
+    if value::is_set(state.get(&key)?, Store::Seen, now)? {
+        return Ok(Stepped::Repeated);
+    }
+    let mut remembered = Vec::with_capacity(9);
+    value::begin(&mut remembered, now.saturating_add_unsigned(SEEN_TTL_MS));
+    state.put(&key, &remembered);
+
+    let (outcome, detail) = conclude(&result);
+    audit(definitions_version, now, &result, outcome, effects);
+    effects.outcome(&OutcomeRecord {
+        action_id: Cow::Borrowed(&result.action_id),
+        namespace: Cow::Borrowed(&result.namespace),
+        tenant: Cow::Borrowed(&result.tenant),
+        provider: Cow::Borrowed(&result.provider),
+        action_type: Cow::Borrowed(&result.action_type),
+        outcome,
+        rule: result.rule.as_deref().map(Cow::Borrowed),
+        detail,
+        is_final: true,
+        decided_at: now,
+        source: result.source.clone(),
+    });
+    Ok(Stepped::Completed(outcome))
+}
+
+fn conclude<'r>(result: &'r ProviderResult<'_>) -> (Outcome, OutcomeDetail<'r>) {
+    match (&result.result, &result.original_provider) {
+        (ResultStatus::Delivered(response), None) => (Outcome::Executed, OutcomeDetail::Executed(response.clone())),
+        (ResultStatus::Delivered(response), Some(original)) => (
+            Outcome::Rerouted,
+            OutcomeDetail::Rerouted {
+                original_provider: Cow::Borrowed(original),
+                new_provider: Cow::Borrowed(&result.provider),
+                response: response.clone(),
+            },
+        ),
+        (ResultStatus::Failed(error), _) => (
+            Outcome::Failed,
+            OutcomeDetail::Failed {
+                code: error.code.clone(),
+                message: error.message.clone(),
+                retryable: error.retryable,
+                attempts: result.attempts,
+            },
+        ),
+    }
+}
+
+fn audit(
+    definitions_version: i64,
+    now: i64,
+    result: &ProviderResult<'_>,
+    outcome: Outcome,
+    effects: &mut impl Effects,
+) {
+    let details = match &result.result {
+        ResultStatus::Delivered(_) if outcome == Outcome::Rerouted => {
+            json!({"original_provider": result.original_provider, "new_provider": result.provider})
+        }
+        ResultStatus::Delivered(response) => json!({"status": response.status}),
+        ResultStatus::Failed(error) => {
+            failure_details(&error.code, &error.message, error.retryable, result.attempts)
+        }
+    };
+    let verdict = if result.original_provider.is_some() { "reroute" } else { "allow" };
+    let identity = ids::identity(&result.namespace, &result.tenant, &result.action_id, &result.source);
+    effects.audit(&AuditRecord {
+        id: Cow::Owned(ids::audit_id(&identity)),
+        phase: AuditPhase::Completed,
+        action_id: Cow::Borrowed(&result.action_id),
+        namespace: Cow::Borrowed(&result.namespace),
+        tenant: Cow::Borrowed(&result.tenant),
+        provider: Cow::Borrowed(&result.provider),
+        original_provider: result.original_provider.as_deref().map(Cow::Borrowed),
+        action_type: Cow::Borrowed(&result.action_type),
+        verdict: Cow::Borrowed(verdict),
+        matched_rule: result.rule.as_deref().map(Cow::Borrowed),
+        admitted_by: Vec::new(),
+        rewritten_by: Vec::new(),
+        outcome,
+        outcome_details: to_raw_value(&details).ok().map(Cow::Owned),
+        action_payload: None,
+        metadata: Metadata::default(),
+        dispatched_at: result.decided_at,
+        completed_at: Some(now),
+        duration_ms: Some(u64::try_from(now.saturating_sub(result.decided_at)).unwrap_or(0)),
+        definitions_version,
+        source: result.source.clone(),
+    });
+}

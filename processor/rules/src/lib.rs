@@ -1,0 +1,64 @@
+//! The rule language of Acteon: parse, check, evaluate, explain. Pure.
+//!
+//! [`compile`] turns rule files into a [`RuleSet`], or says everything that is wrong with them,
+//! with file, line and column. [`RuleSet::walk`] decides about one action: it rewrites the
+//! [`Subject`], asks its [`Host`] about gates and events, and returns a [`Decision`]; with a
+//! [`Trace`] it also says why, rule by rule.
+//!
+//! Nothing here knows the time, the environment, a network or a store: the time is an argument,
+//! state is asked of the host. So the same call serves the live decision, a dry run, the
+//! playground, `acteon rules test` and a backtest. [`load_dir`] alone reads files.
+//!
+//! # Evaluation
+//! Enabled rules are walked in the order of priority (low first), file name and place in the
+//! file, against the action as rewritten so far. A missing field is null, which is never an
+//! error: `ne` and `exists: false` match it (and `eq: null`), no other comparison does. A value
+//! of the wrong type does not match either, but is unequal, so `ne` matches it; the trace says
+//! so. With `evaluation = "cascade"`:
+//!
+//! - *Rewrites* (`modify`) change the payload for later rules and the provider; the walk goes on.
+//! - *Gates* (`deduplicate`, `throttle`) refuse, which ends the walk, or admit.
+//! - *Blocks* (`suppress`, `deny`) end the walk. A *default block*, whose condition names nothing
+//!   but namespace and tenant, applies only where no gate has admitted the action yet.
+//! - *Captures* (`group`, `schedule`, `request_approval`, `state_machine`) end the walk, which
+//!   resumes at the next rule when the action is released: then no block applies any more, and
+//!   later captures still do.
+//! - *Routes* (`allow`, `reroute`, `chain`): the first one is the decision. Later routes, blocks
+//!   and captures are ignored; later rewrites still apply and a later gate may still refuse.
+//!
+//! An action about which no rule decides is executed on its own provider or, with
+//! `default = "deny"`, denied: a gate that admits is no decision. An action that a capture has
+//! held and released is never denied by default.
+//!
+//! With `evaluation = "first_match"` the first rule that matches decides alone.
+
+mod condition;
+mod diagnostic;
+mod index;
+pub mod limits;
+mod lint;
+mod load;
+mod operator;
+mod parse;
+mod patch;
+mod path;
+mod references;
+mod rule;
+mod ruleset;
+mod subject;
+mod time;
+mod trace;
+mod value;
+mod walk;
+mod yaml;
+
+pub use diagnostic::{Diagnostic, Place, Severity};
+pub use load::{Error, load_dir};
+pub use path::FieldPath;
+pub use references::{Names, check_references};
+pub use rule::{Class, ResumePoint, Rule, RuleAction, Source};
+pub use ruleset::{Checked, DefaultVerdict, Evaluation, Options, RuleSet, SourceFile, compile};
+pub use subject::Subject;
+pub use trace::{Failure, Trace, TraceEntry, TraceResult};
+pub use value::{FieldValue, Num};
+pub use walk::{Decision, Function, Gate, Host, Verdict};

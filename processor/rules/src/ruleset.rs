@@ -1,0 +1,165 @@
+//! Rule sets: compiled once, shared, never changed.
+
+use chrono_tz::Tz;
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::index::Index;
+use crate::rule::{ResumePoint, Rule};
+use crate::{limits, lint, parse};
+
+/// How rules combine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evaluation {
+    /// Rewrites, gates, blocks, captures and routes, each with its own effect on the walk.
+    #[default]
+    Cascade,
+    /// The first rule that matches decides alone, as in the original implementation.
+    FirstMatch,
+}
+
+/// What becomes of an action about which no rule decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DefaultVerdict {
+    /// It is executed on its own provider.
+    #[default]
+    Allow,
+    /// It is denied.
+    Deny,
+}
+
+/// How a rule set is to be compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How rules combine.
+    pub evaluation: Evaluation,
+    /// What becomes of an action about which no rule decided.
+    pub default: DefaultVerdict,
+    /// The zone of `time.*` in rules that name none.
+    pub default_timezone: Tz,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { evaluation: Evaluation::default(), default: DefaultVerdict::default(), default_timezone: Tz::UTC }
+    }
+}
+
+/// A rule file: its name, for messages and for order, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The name: a path, or anything that tells people where to look.
+    pub name: String,
+    /// The YAML text.
+    pub text: String,
+}
+
+/// A rule set that compiled, and what is doubtful about it.
+#[derive(Debug)]
+pub struct Checked {
+    /// The rules.
+    pub rules: RuleSet,
+    /// Warnings, in the order of files and lines.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Compiled rules in evaluation order, with their index. Immutable: share it in an `Arc`.
+#[derive(Debug)]
+pub struct RuleSet {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) index: Index,
+    pub(crate) options: Options,
+}
+
+impl RuleSet {
+    /// Every rule in evaluation order, disabled ones included.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule of this name.
+    #[must_use]
+    pub fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == name)
+    }
+
+    /// What the set was compiled with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The index of the first rule behind a resume point.
+    pub(crate) fn resume_index(&self, point: &ResumePoint) -> usize {
+        match self.rule(&point.rule) {
+            Some(rule) => rule.index + 1,
+            None => {
+                let order = (point.priority, point.file.as_str(), point.line);
+                self.rules.partition_point(|rule| rule.order() <= order)
+            }
+        }
+    }
+}
+
+/// Compiles rule files, all of them together: names are unique across files.
+///
+/// # Errors
+/// Everything that is wrong with the files, at most [`limits::MAX_DIAGNOSTICS`] of it; warnings
+/// are among it.
+pub fn compile(files: &[SourceFile], options: &Options) -> Result<Checked, Vec<Diagnostic>> {
+    let mut diagnostics = Vec::new();
+    let mut rules = Vec::new();
+    for file in files {
+        rules.extend(parse::file(file, options, &mut diagnostics));
+    }
+    check_names(&rules, &mut diagnostics);
+    if rules.len() > limits::MAX_RULES
+        && let Some(rule) = rules.get(limits::MAX_RULES)
+    {
+        let message = format!("{} rules; {} are allowed", rules.len(), limits::MAX_RULES);
+        diagnostics.push(Diagnostic::error(&rule.source.file, rule.source.place, message));
+    }
+    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        return Err(in_order(diagnostics));
+    }
+    rules.sort_by(|a, b| a.order().cmp(&b.order()));
+    for (index, rule) in rules.iter_mut().enumerate() {
+        rule.index = index;
+    }
+    let index = Index::new(&rules);
+    let rules = RuleSet { rules, index, options: *options };
+    diagnostics.extend(lint::check(&rules));
+    Ok(Checked { rules, warnings: in_order(diagnostics) })
+}
+
+/// An error for each rule whose name another rule has already.
+fn check_names(rules: &[Rule], diagnostics: &mut Vec<Diagnostic>) {
+    let mut first: FxHashMap<&str, &Rule> = FxHashMap::default();
+    for rule in rules {
+        let earlier = *first.entry(&rule.name).or_insert(rule);
+        if !std::ptr::eq(earlier, rule) {
+            let message = format!("rule `{}` is defined twice, first at {}", rule.name, earlier.source);
+            diagnostics.push(Diagnostic::error(&rule.source.file, rule.source.place, message));
+        }
+    }
+}
+
+/// Sorts by file and place, and cuts the list at its limit.
+fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let place = |d: &Diagnostic| Place { line: d.line, column: d.column };
+    diagnostics.sort_by(|a, b| (&a.file, place(a)).cmp(&(&b.file, place(b))));
+    let left = diagnostics.len().saturating_sub(limits::MAX_DIAGNOSTICS);
+    if left > 0 {
+        // Errors outlive warnings.
+        diagnostics.sort_by_key(|d| d.severity);
+        diagnostics.truncate(limits::MAX_DIAGNOSTICS);
+        if let Some(last) = diagnostics.last_mut() {
+            last.message.push_str(&format!("; and {left} more like it"));
+        }
+    }
+    diagnostics
+}

@@ -1,0 +1,221 @@
+//! Following and publishing the definitions topic, a global table.
+
+use crate::error::Error;
+use crate::kafka::{SETTLE_TIMEOUT, quiet};
+use acteon_core::{Definitions, DefinitionsError};
+use acteon_schemas::{Definition, RulesDefinition, SettingsDefinition};
+use acteon_topology::{KafkaConfig, Names};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Key prefix of provider definitions.
+const PROVIDER_PREFIX: &str = "provider/";
+/// Limit of one read of the whole table.
+const READ_LIMIT: Duration = Duration::from_secs(30);
+
+/// The definitions topic's records by key, and the offset up to which they were read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    records: BTreeMap<String, Vec<u8>>,
+    /// Offset of the last record read; -1 before the first.
+    version: i64,
+}
+
+impl Table {
+    /// Compiles the table into a snapshot; `None` while there are no rules or no settings yet.
+    ///
+    /// # Errors
+    /// A record can't be decoded, or the rules don't compile.
+    pub fn compile(&self) -> Result<Option<Definitions>, Error> {
+        let (mut rules, mut settings): (Option<RulesDefinition>, Option<SettingsDefinition>) = (None, None);
+        let mut providers = BTreeSet::new();
+        for (key, value) in &self.records {
+            let decoded = Definition::decode(value)
+                .map_err(|error| Error::Definitions(format!("record `{key}`: {error}")))?;
+            match decoded {
+                Definition::Rules(found) => rules = Some(found),
+                Definition::Settings(found) => settings = Some(found),
+                Definition::Provider(found) => {
+                    providers.insert(found.name);
+                }
+            }
+        }
+        let (Some(rules), Some(settings)) = (rules, settings) else { return Ok(None) };
+        Definitions::compile(self.version, &rules, &settings, providers)
+            .map(Some)
+            .map_err(|error: DefinitionsError| Error::Definitions(error.to_string()))
+    }
+
+    fn take(&mut self, key: &[u8], value: Option<&[u8]>, offset: i64) {
+        let key = String::from_utf8_lossy(key).into_owned();
+        match value {
+            Some(value) => {
+                self.records.insert(key, value.to_vec());
+            }
+            None => {
+                self.records.remove(&key);
+            }
+        }
+        self.version = offset;
+    }
+}
+
+/// Reads the definitions topic from its beginning and follows it.
+pub struct Follower {
+    consumer: BaseConsumer<crate::kafka::QuietContext>,
+    table: Table,
+}
+
+impl Follower {
+    /// Begins at the topic's first record.
+    ///
+    /// # Errors
+    /// The consumer can't be made.
+    pub fn new(kafka: &KafkaConfig, names: &Names) -> Result<Self, Error> {
+        let consumer = quiet(
+            kafka,
+            &[
+                ("isolation.level", "read_committed"),
+                ("enable.partition.eof", "true"),
+                ("auto.offset.reset", "earliest"),
+                ("fetch.wait.max.ms", "500"),
+            ],
+        )
+        .map_err(|error| Error::Kafka(error.to_string()))?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(names.definitions(), 0, Offset::Beginning).map_err(kafka_error)?;
+        consumer.assign(&list).map_err(kafka_error)?;
+        Ok(Self { consumer, table: Table { version: -1, ..Table::default() } })
+    }
+
+    /// Waits for at most `wait`; returns the table where its end was reached with something new in it.
+    ///
+    /// Changes are shown only at the topic's end: records written in one transaction are seen together.
+    pub fn poll(&mut self, wait: Duration) -> Option<&Table> {
+        let before = self.table.version;
+        let mut wait = wait;
+        loop {
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    self.table.take(message.key().unwrap_or_default(), message.payload(), message.offset());
+                    // More of the same transaction may follow; its end is reported.
+                    wait = READ_LIMIT;
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    return (self.table.version != before || before == -1).then_some(&self.table);
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "definitions consumer error");
+                    return None;
+                }
+                None => return None,
+            }
+        }
+    }
+}
+
+/// Reads the whole table once.
+///
+/// # Errors
+/// The topic can't be read within 30 seconds.
+pub fn read(kafka: &KafkaConfig, names: &Names) -> Result<Table, Error> {
+    let mut follower = Follower::new(kafka, names)?;
+    for _ in 0..READ_LIMIT.as_secs() {
+        if let Some(table) = follower.poll(Duration::from_secs(1)) {
+            return Ok(table.clone());
+        }
+    }
+    Err(Error::Kafka(format!("{} could not be read from {} within 30 s", names.definitions(), kafka.bootstrap())))
+}
+
+/// Makes the table hold exactly these definitions, in one transaction, writing only what differs. Returns how many records
+/// were written.
+///
+/// # Errors
+/// The topic can't be read or written.
+pub fn publish(kafka: &KafkaConfig, names: &Names, wanted: &[Definition]) -> Result<usize, Error> {
+    let table = read(kafka, names)?;
+    let mut changes: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+    for definition in wanted {
+        let key = definition.key();
+        let value = serde_json::to_vec(definition).map_err(|error| Error::Definitions(error.to_string()))?;
+        if table.records.get(&key) != Some(&value) {
+            changes.push((key, Some(value)));
+        }
+    }
+    let keys: BTreeSet<String> = wanted.iter().map(Definition::key).collect();
+    let gone = table.records.keys().filter(|key| key.starts_with(PROVIDER_PREFIX) && !keys.contains(*key));
+    changes.extend(gone.map(|key| (key.clone(), None)));
+    if !changes.is_empty() {
+        write(kafka, names, &changes)?;
+    }
+    Ok(changes.len())
+}
+
+fn write(kafka: &KafkaConfig, names: &Names, changes: &[(String, Option<Vec<u8>>)]) -> Result<(), Error> {
+    let mut config = kafka.client();
+    config.set("transactional.id", format!("{}.definitions", names.prefix()));
+    let producer: BaseProducer = config.create().map_err(kafka_error)?;
+    producer.init_transactions(SETTLE_TIMEOUT).map_err(kafka_error)?;
+    producer.begin_transaction().map_err(kafka_error)?;
+    for (key, value) in changes {
+        let mut record: BaseRecord<'_, str, [u8]> = BaseRecord::to(names.definitions()).key(key.as_str()).partition(0);
+        record.payload = value.as_deref();
+        producer.send(record).map_err(|(error, _)| kafka_error(error))?;
+    }
+    producer.commit_transaction(SETTLE_TIMEOUT).map_err(kafka_error)
+}
+
+fn kafka_error(error: KafkaError) -> Error {
+    Error::Kafka(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(records: &[Definition]) -> Table {
+        let mut table = Table { version: -1, ..Table::default() };
+        for (offset, definition) in (0_i64..).zip(records) {
+            table.take(definition.key().as_bytes(), Some(&serde_json::to_vec(definition).unwrap()), offset);
+        }
+        table
+    }
+
+    fn rules(text: &str) -> Definition {
+        let file = acteon_schemas::RuleFile { name: "rules/a.yaml".into(), text: text.into() };
+        Definition::Rules(RulesDefinition {
+            evaluation: "cascade".into(),
+            default: "allow".into(),
+            default_timezone: "UTC".into(),
+            files: vec![file],
+        })
+    }
+
+    fn settings() -> Definition {
+        Definition::Settings(SettingsDefinition {
+            audit_store_payload: true,
+            audit_redact_fields: Vec::new(),
+            audit_redact_placeholder: "[REDACTED]".into(),
+        })
+    }
+
+    #[test]
+    fn a_table_compiles_once_it_has_rules_and_settings() {
+        assert!(table(&[settings()]).compile().unwrap().is_none());
+        let definitions = table(&[settings(), rules("rules: []")]).compile().unwrap().unwrap();
+        assert_eq!(definitions.version, 1);
+    }
+
+    #[test]
+    fn what_this_version_does_not_perform_is_refused_with_its_place() {
+        let text = "rules:\n  - name: held\n    condition: {field: action.tenant, eq: t}\n    action: {type: schedule, delay_seconds: 5}\n";
+        let error = table(&[settings(), rules(text)]).compile().unwrap_err().to_string();
+        assert!(error.contains("rules/a.yaml:2") && error.contains("`schedule`"), "{error}");
+    }
+}

@@ -1,0 +1,287 @@
+use crate::clock::Clock;
+use crate::commit::Transaction;
+use crate::log::{InRecord, InTopic, LogError, OutRecord, OutTopic, SendError, Sink, Tag};
+use crate::metrics::Tally;
+use crate::outbox::Outbox;
+use crate::store::Store;
+use crate::task::{Phase, Task};
+use crate::worker::{Trouble, WorkerConfig};
+use acteon_core::{Definitions, Effects, Input, InputKind, StateError, StepError, Stepped, keys, step};
+use acteon_schemas::{Coordinates, DeadLetterReason, headers};
+use rustc_hash::FxHashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Most inputs remembered as refused by the broker; more than one at a time is rare.
+const MAX_REFUSED: usize = 1_000;
+
+/// Where a worker decides: its tasks, and the transaction that their effects go into.
+pub(crate) struct Desk<O, S, C> {
+    pub(crate) config: WorkerConfig,
+    pub(crate) clock: C,
+    pub(crate) tasks: FxHashMap<i32, Task<S>>,
+    pub(crate) sink: Option<O>,
+    pub(crate) transaction: Option<Transaction>,
+    /// The open transaction's inputs, by number.
+    inputs: Vec<(InTopic, i32, i64)>,
+    /// Inputs whose effects the broker refuses, with its reason.
+    refused: FxHashMap<(InTopic, i32, i64), String>,
+    outbox: Outbox,
+    tally: Tally,
+}
+
+impl<O, S: Store, C: Clock> Desk<O, S, C> {
+    pub(crate) fn new(config: WorkerConfig, clock: C) -> Self {
+        Self {
+            config,
+            clock,
+            tasks: FxHashMap::default(),
+            sink: None,
+            transaction: None,
+            inputs: Vec::new(),
+            refused: FxHashMap::default(),
+            outbox: Outbox::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// The tasks in a phase.
+    pub(crate) fn tasks_in(&self, wanted: impl Fn(&Phase) -> bool) -> impl Iterator<Item = i32> {
+        self.tasks.iter().filter(move |(_, task)| wanted(&task.phase)).map(|(partition, _)| *partition)
+    }
+
+    pub(crate) fn reset(&mut self, partition: i32) {
+        if let Some(task) = self.tasks.get_mut(&partition) {
+            task.reset();
+        }
+    }
+
+    pub(crate) fn is_commit_due(&self, more_at_hand: bool) -> bool {
+        let now = self.clock.monotonic();
+        self.transaction.is_some_and(|open| open.is_due(&self.config.limits, more_at_hand, now))
+    }
+
+    /// Drops the open transaction with its producer, and everything that is not committed.
+    pub(crate) fn abort<G>(&mut self)
+    where
+        O: Sink<G>,
+    {
+        if let Some(mut sink) = self.sink.take()
+            && self.transaction.is_some()
+            && let Err(error) = sink.abort()
+        {
+            tracing::debug!(%error, "transaction not aborted, its successor will fence it");
+        }
+        self.transaction = None;
+        self.inputs.clear();
+        self.tally.clear();
+        self.tasks.values_mut().for_each(Task::reset);
+    }
+
+    /// Decides about one record and sends its effects.
+    pub(crate) fn process<G>(&mut self, record: &InRecord<'_>, definitions: &Definitions) -> Result<(), Trouble>
+    where
+        O: Sink<G>,
+    {
+        let Some(task) = self.tasks.get_mut(&record.partition) else { return Ok(()) };
+        // Records can arrive that were fetched before the task was told where to go on.
+        if task.phase != Phase::Running || record.offset < task.positions[record.topic as usize] {
+            return Ok(());
+        }
+        self.open()?;
+        let number = u32::try_from(self.inputs.len()).unwrap_or(u32::MAX);
+        let identity = (record.topic, record.partition, record.offset);
+        self.inputs.push(identity);
+        let stepped = match self.refused.remove(&identity) {
+            Some(reason) => self.dead_letter(record, "EFFECT_REFUSED", reason),
+            None => self.step(record, definitions)?,
+        };
+        let Some(sink) = &mut self.sink else { return Err(no_producer().into()) };
+        let topic = &self.config.topics[record.topic as usize];
+        let bytes = match self.outbox.send(record, topic, Tag::Input(number), sink) {
+            Ok(bytes) => bytes,
+            Err(SendError::Log(error)) => return Err(error.into()),
+            Err(SendError::TooLarge(reason)) => {
+                // Part of its effects may be in the transaction: it is dropped, and the input set aside next time.
+                self.refuse(number, reason);
+                return Err(LogError::Retriable("an effect is larger than the client sends".to_owned()).into());
+            }
+        };
+        if let Some(task) = self.tasks.get_mut(&record.partition) {
+            task.overlay.keep_step();
+            task.positions[record.topic as usize] = record.offset + 1;
+        }
+        self.tally.count(stepped);
+        if let Some(open) = &mut self.transaction {
+            open.records += 1;
+            open.bytes += bytes;
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction where none is open.
+    fn open<G>(&mut self) -> Result<(), LogError>
+    where
+        O: Sink<G>,
+    {
+        if self.transaction.is_none() {
+            self.sink.as_mut().ok_or_else(no_producer)?.begin()?;
+            self.transaction = Some(Transaction { began: self.clock.monotonic(), ..Transaction::default() });
+        }
+        Ok(())
+    }
+
+    /// Runs the step; whatever is wrong with the input or its state ends as a dead letter.
+    fn step(&mut self, record: &InRecord<'_>, definitions: &Definitions) -> Result<Stepped, Trouble> {
+        let Some(task) = self.tasks.get_mut(&record.partition) else { return Err(no_task(record).into()) };
+        let now = task.clock.advance(self.clock.wall());
+        self.outbox.begin(record.partition, now);
+        let input = input(record, &self.config.topics);
+        let whom = acteon_core::Task { partition: record.partition, partitions: self.config.partitions };
+        let (overlay, outbox) = (&mut task.overlay, &mut self.outbox);
+        let began = self.tally.start_step(&self.clock);
+        let result = catch_unwind(AssertUnwindSafe(|| step(definitions, whom, overlay, now, &input, outbox)));
+        self.tally.end_step(began, &self.clock);
+        let problem = match result {
+            Ok(Ok(stepped)) => match self.outbox.oversize() {
+                None => return Ok(stepped),
+                Some(bytes) => {
+                    let limit = crate::outbox::MAX_EFFECT_BYTES;
+                    ("EFFECT_TOO_LARGE", format!("an effect has {bytes} bytes; the limit is {limit}"))
+                }
+            },
+            Ok(Err(StepError(StateError::Store(reason)))) => {
+                return Err(LogError::Fatal(reason).into());
+            }
+            Ok(Err(StepError(error @ StateError::Corrupt { .. }))) => ("CORRUPT_STATE", error.to_string()),
+            Err(panic) => ("PANIC", panic_message(&*panic)),
+        };
+        tracing::error!(topic = ?record.topic, partition = record.partition, offset = record.offset,
+            code = problem.0, reason = problem.1, "input set aside");
+        Ok(self.dead_letter(record, problem.0, problem.1))
+    }
+
+    /// Replaces whatever a step left by a dead letter.
+    fn dead_letter(&mut self, record: &InRecord<'_>, code: &str, message: String) -> Stepped {
+        if let Some(task) = self.tasks.get_mut(&record.partition) {
+            task.overlay.drop_step();
+            let now = task.clock.advance(self.clock.wall());
+            self.outbox.begin(record.partition, now);
+        }
+        self.outbox.dead_letter(DeadLetterReason { code: code.to_owned(), message });
+        Stepped::DeadLettered
+    }
+
+    fn refuse(&mut self, number: u32, reason: String) {
+        let input = usize::try_from(number).ok().and_then(|number| self.inputs.get(number));
+        if let Some(input) = input
+            && self.refused.len() < MAX_REFUSED
+        {
+            self.refused.insert(*input, reason);
+        }
+    }
+
+    /// Commits the open transaction, then moves its writes into the stores.
+    pub(crate) fn commit<G>(&mut self, group: &G) -> Result<(), Trouble>
+    where
+        O: Sink<G>,
+    {
+        let Some(open) = self.transaction else { return Ok(()) };
+        let began = self.clock.monotonic();
+        self.send_changelog()?;
+        let offsets = self.offsets();
+        let Some(sink) = &mut self.sink else { return Err(no_producer().into()) };
+        let ends = match sink.commit(&offsets, group) {
+            Ok(ends) => ends,
+            Err(error) => {
+                if let Some((number, reason)) = error.refused_input {
+                    self.refuse(number, reason);
+                }
+                return Err(error.error.into());
+            }
+        };
+        self.transaction = None;
+        self.inputs.clear();
+        let now = self.clock.wall();
+        for (partition, task) in self.tasks.iter_mut().filter(|(_, task)| task.is_touched()) {
+            let end = ends.iter().find(|(of, _)| of == partition).map(|(_, end)| *end).unwrap_or_default();
+            let reached = task.overlay.store.offsets().max(end);
+            task.overlay.apply(reached, now)?;
+            task.committed = task.positions;
+        }
+        self.tally.committed(open, self.clock.monotonic().saturating_sub(began));
+        Ok(())
+    }
+
+    fn send_changelog<G>(&mut self) -> Result<(), LogError>
+    where
+        O: Sink<G>,
+    {
+        let Some(sink) = &mut self.sink else { return Err(no_producer()) };
+        for (partition, task) in self.tasks.iter_mut().filter(|(_, task)| task.is_touched()) {
+            task.clock.store(&mut task.overlay);
+            task.overlay.keep_step();
+            for (key, value) in task.overlay.writes() {
+                let expires = keys::Store::of(key).is_some_and(keys::Store::expires);
+                let topic = if expires { OutTopic::ChangelogExpiring } else { OutTopic::Changelog };
+                let record =
+                    OutRecord { topic, partition: Some(*partition), key: Some(key), value, headers: &[] };
+                match sink.send(&record, Tag::Changelog) {
+                    Ok(()) => {}
+                    Err(SendError::Log(error)) => return Err(error),
+                    // Keys and values of state have limits far below any client's.
+                    Err(SendError::TooLarge(reason)) => return Err(LogError::Fatal(reason)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The input offsets that the transaction moves.
+    fn offsets(&self) -> Vec<(i32, InTopic, i64)> {
+        let mut offsets = Vec::new();
+        for (partition, task) in &self.tasks {
+            for topic in InTopic::ALL {
+                let position = task.positions[topic as usize];
+                if position != task.committed[topic as usize] {
+                    offsets.push((*partition, topic, position));
+                }
+            }
+        }
+        offsets
+    }
+}
+
+fn no_producer() -> LogError {
+    LogError::Retriable("there is no producer yet".to_owned())
+}
+
+fn no_task(record: &InRecord<'_>) -> LogError {
+    LogError::Retriable(format!("task {} is not here any more", record.partition))
+}
+
+fn input<'i>(record: &'i InRecord<'_>, topics: &'i [String; 4]) -> Input<'i> {
+    let kind = match record.topic {
+        InTopic::Actions => InputKind::Action,
+        InTopic::Repartition => InputKind::Repartitioned,
+        InTopic::Commands => InputKind::Command,
+        InTopic::Results => InputKind::Result,
+    };
+    let origin = record.headers.iter().find(|(name, _)| *name == headers::ORIGIN);
+    let origin = origin.and_then(|(_, text)| Coordinates::parse(std::str::from_utf8(text).ok()?));
+    Input {
+        kind,
+        source: Coordinates {
+            topic: topics[record.topic as usize].as_str().into(),
+            partition: record.partition,
+            offset: record.offset,
+        },
+        origin: origin.filter(|_| kind == InputKind::Repartitioned),
+        value: record.value,
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("the decision core panicked: {}", text.unwrap_or_else(|| "no message".to_owned()))
+}

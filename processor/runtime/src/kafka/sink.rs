@@ -1,0 +1,269 @@
+use super::client::{SETTLE_TIMEOUT, configure, is_fenced, log, sort};
+use super::input_topics;
+use crate::clock::{Clock, SystemClock};
+use crate::log::{ChangelogOffsets, CommitError, InTopic, LogError, OutRecord, OutTopic, SendError, Sink, Tag};
+use acteon_topology::{KafkaConfig, Names};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::util::Timeout;
+use rdkafka::{Offset, TopicPartitionList};
+use rustc_hash::FxHashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// `socket.timeout.ms` of the transactional producer.
+const SOCKET_TIMEOUT_MS: u64 = 5_000;
+/// `transaction.timeout.ms`: how long a killed worker's last transaction can hold up its successor.
+const TRANSACTION_TIMEOUT_MS: &str = "10000";
+/// After a commit that took longer the producer is replaced: librdkafka retries an EndTxn that timed out in silence, and
+/// the retry can be taken for the next transaction's.
+const WORN_AFTER: Duration = Duration::from_millis(SOCKET_TIMEOUT_MS / 2);
+/// One poll for delivery reports in so many sends.
+const POLL_EVERY: u32 = 64;
+/// Longest wait for delivery reports before a commit; the broker's own limit comes first.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A transactional producer.
+pub(crate) struct KafkaSink {
+    producer: BaseProducer<Reports>,
+    names: Names,
+    inputs: [String; 4],
+    dispatch_topics: FxHashMap<String, String>,
+    clock: SystemClock,
+    open: bool,
+    sends: u32,
+    worn: bool,
+}
+
+/// What delivery reports tell about the open transaction.
+#[derive(Default)]
+struct Reports {
+    changelog: String,
+    state: Arc<Mutex<Delivered>>,
+    /// Set when a connection broke or a request timed out: what was in flight may have been retried.
+    disturbed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Delivered {
+    ends: FxHashMap<i32, ChangelogOffsets>,
+    refused: Option<(u32, String)>,
+}
+
+/// Opaque of a changelog record; others carry their input's number, shifted by one.
+const CHANGELOG: usize = 0;
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if matches!(facility, "FAIL" | "REQTMOUT") {
+            self.disturbed.store(true, Ordering::Relaxed);
+        }
+        log(level, facility, message);
+    }
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka client error");
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
+        match result {
+            Ok(message) if opaque == CHANGELOG => {
+                let Ok(mut state) = self.state.lock() else { return };
+                let ends = state.ends.entry(message.partition()).or_default();
+                let end = if message.topic() == self.changelog { &mut ends.compacted } else { &mut ends.expiring };
+                *end = (*end).max(message.offset() + 1);
+            }
+            Ok(_) => {}
+            Err((error, _)) => {
+                let refused = matches!(
+                    error.rdkafka_error_code(),
+                    Some(
+                        RDKafkaErrorCode::MessageSizeTooLarge
+                            | RDKafkaErrorCode::InvalidMessage
+                            | RDKafkaErrorCode::InvalidRecord
+                            | RDKafkaErrorCode::UnknownTopicOrPartition
+                            | RDKafkaErrorCode::UnknownTopic
+                    )
+                );
+                if refused
+                    && opaque != CHANGELOG
+                    && let Ok(mut state) = self.state.lock()
+                    && let Ok(number) = u32::try_from(opaque - 1)
+                {
+                    state.refused.get_or_insert((number, error.to_string()));
+                }
+            }
+        }
+    }
+}
+
+impl KafkaSink {
+    /// Makes a producer, which ends what an older one with the same id left open, and fences it.
+    pub(crate) fn connect(kafka: &KafkaConfig, names: &Names, transactional_id: &str) -> Result<Self, LogError> {
+        let defaults = [
+            ("compression.type", "lz4"),
+            ("linger.ms", "2"),
+            ("batch.size", "524288"),
+            ("reconnect.backoff.max.ms", "1000"),
+            ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
+            ("queue.buffering.max.messages", "200000"),
+            ("queue.buffering.max.kbytes", "65536"),
+        ];
+        let socket_timeout = SOCKET_TIMEOUT_MS.to_string();
+        let required = [
+            ("transactional.id", transactional_id),
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            ("partitioner", "murmur2_random"),
+            ("socket.timeout.ms", socket_timeout.as_str()),
+            ("message.max.bytes", "2097152"),
+        ];
+        let reports = Reports { changelog: names.changelog().to_owned(), ..Reports::default() };
+        let producer: BaseProducer<Reports> = configure(kafka, &defaults, &required)
+            .create_with_context(reports)
+            .map_err(|error| LogError::Fatal(format!("producer not made: {error}")))?;
+        producer.init_transactions(SETTLE_TIMEOUT).map_err(|error| sort_transaction(&error))?;
+        Ok(Self {
+            producer,
+            names: names.clone(),
+            inputs: input_topics(names),
+            dispatch_topics: FxHashMap::default(),
+            clock: SystemClock::default(),
+            open: false,
+            sends: 0,
+            worn: false,
+        })
+    }
+
+    /// Waits for all delivery reports, a millisecond at a time: a flush waits for 100 ms.
+    fn drain(&self) {
+        let deadline = self.clock.monotonic() + DRAIN_TIMEOUT;
+        while self.producer.in_flight_count() > 0 && self.clock.monotonic() < deadline {
+            self.producer.poll(Duration::from_millis(1));
+        }
+    }
+
+    fn failed(&self, error: &KafkaError) -> CommitError {
+        let refused_input = self.producer.context().state.lock().ok().and_then(|mut state| state.refused.take());
+        CommitError { error: sort_transaction(error), refused_input }
+    }
+
+    fn offsets(&self, offsets: &[(i32, InTopic, i64)]) -> Result<TopicPartitionList, CommitError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, topic, offset) in offsets {
+            list.add_partition_offset(&self.inputs[*topic as usize], *partition, Offset::Offset(*offset))
+                .map_err(|error| self.failed(&error))?;
+        }
+        Ok(list)
+    }
+}
+
+/// A transaction's error, by its flags: with none of them set it is fatal, which a new producer mends unless another
+/// instance has taken the id.
+fn sort_transaction(error: &KafkaError) -> LogError {
+    match error.rdkafka_error_code() {
+        Some(code) if is_fenced(code) => LogError::Fenced(error.to_string()),
+        _ => match sort(error) {
+            LogError::Fatal(text) => LogError::Fatal(text),
+            other => LogError::Retriable(other.to_string()),
+        },
+    }
+}
+
+impl Sink<ConsumerGroupMetadata> for KafkaSink {
+    fn begin(&mut self) -> Result<(), LogError> {
+        self.producer.begin_transaction().map_err(|error| sort_transaction(&error))?;
+        self.open = true;
+        Ok(())
+    }
+
+    fn send(&mut self, record: &OutRecord<'_>, tag: Tag) -> Result<(), SendError> {
+        let topic = match record.topic {
+            OutTopic::Outcomes => self.names.outcomes(),
+            OutTopic::Audit => self.names.audit(),
+            OutTopic::Dlq => self.names.dlq(),
+            OutTopic::Repartition => self.names.repartition(),
+            OutTopic::Changelog => self.names.changelog(),
+            OutTopic::ChangelogExpiring => self.names.changelog_expiring(),
+            OutTopic::Dispatch(provider) => {
+                if !self.dispatch_topics.contains_key(provider) {
+                    self.dispatch_topics.insert(provider.to_owned(), self.names.dispatch(provider));
+                }
+                &self.dispatch_topics[provider]
+            }
+        };
+        let opaque = match tag {
+            Tag::Changelog => CHANGELOG,
+            Tag::Input(number) => number as usize + 1,
+        };
+        let mut message: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, opaque);
+        message.key = record.key;
+        message.payload = record.value;
+        message.partition = record.partition;
+        if !record.headers.is_empty() {
+            let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+            for (key, value) in record.headers {
+                headers = headers.insert(Header { key, value: Some(*value) });
+            }
+            message.headers = Some(headers);
+        }
+        self.sends = self.sends.wrapping_add(1);
+        if self.sends.is_multiple_of(POLL_EVERY) {
+            self.producer.poll(Duration::ZERO);
+        }
+        loop {
+            let Err((error, back)) = self.producer.send(message) else { return Ok(()) };
+            match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::QueueFull) => {
+                    self.producer.poll(Duration::from_millis(1));
+                    message = back;
+                }
+                Some(RDKafkaErrorCode::MessageSizeTooLarge) => return Err(SendError::TooLarge(error.to_string())),
+                _ => return Err(sort_transaction(&error).into()),
+            }
+        }
+    }
+
+    fn commit(
+        &mut self,
+        offsets: &[(i32, InTopic, i64)],
+        group: &ConsumerGroupMetadata,
+    ) -> Result<Vec<(i32, ChangelogOffsets)>, CommitError> {
+        let list = self.offsets(offsets)?;
+        let began = self.clock.monotonic();
+        self.producer
+            .send_offsets_to_transaction(&list, group, SETTLE_TIMEOUT)
+            .map_err(|error| self.failed(&error))?;
+        self.drain();
+        self.producer.commit_transaction(Timeout::Never).map_err(|error| self.failed(&error))?;
+        self.open = false;
+        let slow = self.clock.monotonic().saturating_sub(began) > WORN_AFTER;
+        self.worn = slow || self.producer.context().disturbed.swap(false, Ordering::Relaxed);
+        let ends = match self.producer.context().state.lock() {
+            Ok(mut state) => state.ends.drain().collect(),
+            Err(_) => Vec::new(),
+        };
+        Ok(ends)
+    }
+
+    fn abort(&mut self) -> Result<(), LogError> {
+        if self.open {
+            self.open = false;
+            self.drain();
+            self.producer.abort_transaction(SETTLE_TIMEOUT).map_err(|error| sort_transaction(&error))?;
+        }
+        Ok(())
+    }
+
+    fn is_worn(&self) -> bool {
+        self.worn
+    }
+}

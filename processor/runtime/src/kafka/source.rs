@@ -1,0 +1,299 @@
+use super::client::{REQUEST_TIMEOUT, configure, log, quiet, sort};
+use super::{client::QuietContext, input_topics};
+use crate::log::{HeaderList, InRecord, InTopic, LogError, Polled, Positions, Source};
+use acteon_topology::{KafkaConfig, Names};
+use rdkafka::bindings::rd_kafka_resp_err_t as RespErr;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Most headers of a record that are looked at.
+const MAX_HEADERS: usize = 64;
+
+/// A group's consumer of the actions topic, and a consumer that follows its assignment on the other three.
+///
+/// Stock assignors don't put the same partition numbers of several topics together, hence the second one.
+pub(crate) struct KafkaSource {
+    actions: BaseConsumer<GroupContext>,
+    followers: BaseConsumer<QuietContext>,
+    topics: [String; 4],
+}
+
+/// Keeps the group's calls until the worker asks: it, not a callback, decides when partitions change hands.
+#[derive(Default)]
+struct GroupContext {
+    events: Mutex<VecDeque<Call>>,
+    closing: AtomicBool,
+}
+
+enum Call {
+    Assigned(Vec<i32>),
+    Revoked(Vec<i32>),
+    Lost(Vec<i32>),
+}
+
+impl ClientContext for GroupContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka client error");
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, call: RespErr, list: &mut TopicPartitionList) {
+        // Values are copied out: a list that outlives this call keeps the consumer from ever closing.
+        let partitions: Vec<i32> = list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect();
+        let event = match call {
+            RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Call::Assigned(partitions),
+            _ if self.closing.load(Ordering::Relaxed) => {
+                if let Err(error) = consumer.incremental_unassign(list) {
+                    tracing::debug!(%error, "not unassigned while closing");
+                }
+                return;
+            }
+            _ if consumer.assignment_lost() => Call::Lost(partitions),
+            _ => Call::Revoked(partitions),
+        };
+        if let Ok(mut events) = self.events.lock() {
+            events.push_back(event);
+        }
+    }
+}
+
+impl KafkaSource {
+    pub(crate) fn new(kafka: &KafkaConfig, names: &Names, group_id: &str) -> Result<Self, LogError> {
+        let defaults = [
+            ("fetch.queue.backoff.ms", "20"),
+            ("queued.max.messages.kbytes", "16384"),
+            ("session.timeout.ms", "10000"),
+            ("heartbeat.interval.ms", "2000"),
+            ("reconnect.backoff.max.ms", "1000"),
+            ("fetch.wait.max.ms", "100"),
+        ];
+        let required = [
+            ("group.id", group_id),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("isolation.level", "read_committed"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+        ];
+        let failed = |error: KafkaError| LogError::Fatal(format!("consumer not made: {error}"));
+        let actions: BaseConsumer<GroupContext> =
+            configure(kafka, &defaults, &required).create_with_context(GroupContext::default()).map_err(failed)?;
+        let topics = input_topics(names);
+        actions.subscribe(&[&topics[0]]).map_err(failed)?;
+        let followers = quiet(
+            kafka,
+            &[("isolation.level", "read_committed"), ("auto.offset.reset", "error"), ("fetch.wait.max.ms", "100")],
+        )?;
+        Ok(Self { actions, followers, topics })
+    }
+
+    fn list(&self, topics: &[InTopic], partitions: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for topic in topics {
+            for partition in partitions {
+                list.add_partition(&self.topics[*topic as usize], *partition);
+            }
+        }
+        list
+    }
+
+    fn event(&self) -> Option<Polled> {
+        let call = self.actions.context().events.lock().ok()?.pop_front()?;
+        Some(match call {
+            Call::Assigned(partitions) => Polled::Assigned(partitions),
+            Call::Revoked(partitions) => Polled::Revoked(partitions),
+            Call::Lost(partitions) => Polled::Lost(partitions),
+        })
+    }
+
+    /// An offset as committed, or the first one of the log where nothing has been: checked against what the log holds.
+    fn check(&self, topic: InTopic, partition: i32, committed: Offset) -> Result<i64, LogError> {
+        let name = &self.topics[topic as usize];
+        let (low, high) = self
+            .followers
+            .fetch_watermarks(name, partition, REQUEST_TIMEOUT)
+            .map_err(|error| sort(&error))?;
+        let Offset::Offset(committed) = committed else { return Ok(low) };
+        if committed < low {
+            let lost = low - committed;
+            tracing::error!(topic = %name, partition, committed, low, lost, "records were deleted before they were processed");
+            return Ok(low);
+        }
+        if committed > high {
+            return Err(LogError::Fatal(format!(
+                "group offset {committed} of {name}/{partition} is beyond the log's end {high}: the topic was made anew or \
+                 lost data; reset the group's offsets with kafka-consumer-groups, or use another application_id"
+            )));
+        }
+        Ok(committed)
+    }
+}
+
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        // Closing polls the consumer until it has left the group; nobody answers its calls any more.
+        self.actions.context().closing.store(true, Ordering::Relaxed);
+        if let Ok(list) = self.actions.assignment()
+            && let Err(error) = self.actions.incremental_unassign(&list)
+        {
+            tracing::debug!(%error, "not unassigned before closing");
+        }
+    }
+}
+
+impl Source for KafkaSource {
+    type Group = ConsumerGroupMetadata;
+
+    fn poll_actions(&mut self, wait: Duration, take: &mut dyn FnMut(&InRecord<'_>)) -> Result<Polled, LogError> {
+        if let Some(event) = self.event() {
+            return Ok(event);
+        }
+        match self.actions.poll(wait) {
+            Some(Ok(message)) => {
+                take(&record(InTopic::Actions, &message));
+                Ok(Polled::Record)
+            }
+            Some(Err(error)) => passing(&error),
+            None => Ok(self.event().unwrap_or(Polled::Idle)),
+        }
+    }
+
+    fn poll_followers(&mut self, wait: Duration, take: &mut dyn FnMut(&InRecord<'_>)) -> Result<Polled, LogError> {
+        match self.followers.poll(wait) {
+            Some(Ok(message)) => {
+                let topic = InTopic::FOLLOWERS.into_iter().find(|topic| self.topics[*topic as usize] == message.topic());
+                if let Some(topic) = topic {
+                    take(&record(topic, &message));
+                }
+                Ok(Polled::Record)
+            }
+            Some(Err(error)) => passing(&error),
+            None => Ok(Polled::Idle),
+        }
+    }
+
+    fn assign(&mut self, partitions: &[i32]) -> Result<(), LogError> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            // Where to begin is told by `start`; until then nothing is to be fetched.
+            list.add_partition_offset(&self.topics[0], *partition, Offset::End).map_err(|error| sort(&error))?;
+        }
+        self.actions.incremental_assign(&list).map_err(|error| sort(&error))?;
+        self.actions.pause(&list).map_err(|error| sort(&error))
+    }
+
+    fn unassign(&mut self, partitions: &[i32]) -> Result<(), LogError> {
+        for partition in partitions {
+            self.stop_followers(*partition);
+        }
+        self.actions.incremental_unassign(&self.list(&[InTopic::Actions], partitions)).map_err(|error| sort(&error))
+    }
+
+    fn committed(&mut self, partition: i32) -> Result<Positions, LogError> {
+        let list = self.list(&InTopic::ALL, &[partition]);
+        let committed =
+            self.actions.committed_offsets(list, REQUEST_TIMEOUT).map_err(|error| sort(&error))?;
+        let mut positions = Positions::default();
+        for topic in InTopic::ALL {
+            let found = committed.find_partition(&self.topics[topic as usize], partition);
+            let offset = found.map_or(Offset::Invalid, |element| element.offset());
+            positions[topic as usize] = self.check(topic, partition, offset)?;
+        }
+        Ok(positions)
+    }
+
+    fn start(&mut self, partition: i32, positions: Positions) -> Result<(), LogError> {
+        let error = |error: KafkaError| sort(&error);
+        let mut actions = TopicPartitionList::new();
+        let offset = Offset::Offset(positions[InTopic::Actions as usize]);
+        actions.add_partition_offset(&self.topics[0], partition, offset).map_err(error)?;
+        let sought = self.actions.seek_partitions(actions.clone(), REQUEST_TIMEOUT).map_err(error)?;
+        for element in sought.elements() {
+            element.error().map_err(error)?;
+        }
+        self.actions.resume(&actions).map_err(error)?;
+        self.stop_followers(partition);
+        let mut followers = TopicPartitionList::new();
+        for topic in InTopic::FOLLOWERS {
+            let offset = Offset::Offset(positions[topic as usize]);
+            followers.add_partition_offset(&self.topics[topic as usize], partition, offset).map_err(error)?;
+        }
+        self.followers.incremental_assign(&followers).map_err(error)
+    }
+
+    fn pause(&mut self, partition: i32) -> Result<(), LogError> {
+        self.stop_followers(partition);
+        self.actions.pause(&self.list(&[InTopic::Actions], &[partition])).map_err(|error| sort(&error))
+    }
+
+    fn group(&mut self) -> Result<ConsumerGroupMetadata, LogError> {
+        if self.actions.assignment_lost() {
+            return Err(LogError::Retriable("the assignment was lost".to_owned()));
+        }
+        self.actions.group_metadata().ok_or_else(|| LogError::Retriable("not a member of the group".to_owned()))
+    }
+}
+
+impl KafkaSource {
+    fn stop_followers(&self, partition: i32) {
+        // Refused where nothing was assigned, which is as good.
+        if let Err(error) = self.followers.incremental_unassign(&self.list(&InTopic::FOLLOWERS, &[partition])) {
+            tracing::trace!(partition, %error, "followers were not assigned");
+        }
+    }
+}
+
+fn record<'m>(topic: InTopic, message: &'m BorrowedMessage<'_>) -> InRecord<'m> {
+    let mut headers = HeaderList::new();
+    if let Some(all) = message.headers() {
+        for header in all.iter().take(MAX_HEADERS) {
+            headers.push((header.key, header.value.unwrap_or_default()));
+        }
+    }
+    InRecord {
+        topic,
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key(),
+        value: message.payload(),
+        headers,
+    }
+}
+
+/// librdkafka reports as errors much that it mends itself; what it can't is told apart here.
+fn passing(error: &KafkaError) -> Result<Polled, LogError> {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+            Err(LogError::Retriable(format!("{error}: the position is outside the log")))
+        }
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::SaslAuthenticationFailed
+            | RDKafkaErrorCode::Fatal,
+        ) => match sort(error) {
+            LogError::Retriable(text) => Err(LogError::Fatal(text)),
+            other => Err(other),
+        },
+        Some(RDKafkaErrorCode::PollExceeded) => {
+            tracing::warn!(%error, "the worker was away for too long");
+            Ok(Polled::Idle)
+        }
+        _ => {
+            tracing::debug!(%error, "consumer error");
+            Ok(Polled::Idle)
+        }
+    }
+}

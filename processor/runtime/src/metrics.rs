@@ -1,0 +1,137 @@
+//! What a processor counts. Names are those of the original where it has them.
+
+use crate::clock::Clock;
+use crate::commit::Transaction;
+use acteon_core::Stepped;
+use acteon_schemas::Outcome;
+use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, histogram};
+use std::time::Duration;
+
+/// One step in so many is timed: reading the clock twice costs as much as a rule.
+const TIMED_STEPS: u32 = 64;
+
+/// Registers the help texts of all metrics of this crate.
+pub fn describe() {
+    for outcome in Outcome::ALL {
+        describe_counter!(action_counter(outcome), format!("Actions with outcome {}", outcome.as_str()));
+    }
+    describe_counter!("acteon_results_repeated_total", "Results dropped because their dispatch had one already");
+    describe_counter!("acteon_commands_total", "Commands carried out");
+    describe_counter!("acteon_actions_repartitioned_total", "Actions sent on to their tenant's partition");
+    describe_counter!("acteon_dead_letters_total", "Inputs put into the dead-letter topic by the processor");
+    describe_counter!("acteon_processor_recoveries_total", "Transactions dropped and tasks restored");
+    describe_histogram!("acteon_processor_step_seconds", "Time of a decision, sampled");
+    describe_histogram!("acteon_processor_commit_seconds", "Time of a commit");
+    describe_histogram!("acteon_processor_commit_records", "Inputs in a transaction");
+    describe_histogram!("acteon_processor_commit_bytes", "Bytes written by a transaction, state aside");
+    describe_gauge!("acteon_processor_lag", "Records of a topic not yet processed, by topic and partition");
+    describe_gauge!("acteon_processor_restored_records", "Changelog records read since assignment, by partition");
+    describe_gauge!("acteon_processor_restoring_tasks", "Tasks that are being restored");
+    describe_gauge!("acteon_processor_store_bytes", "Size of a task's store, by partition");
+}
+
+fn action_counter(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Dispatched => "acteon_actions_dispatched_total",
+        Outcome::Executed => "acteon_actions_executed_total",
+        Outcome::Rerouted => "acteon_actions_rerouted_total",
+        Outcome::Deduplicated => "acteon_actions_deduplicated_total",
+        Outcome::Suppressed => "acteon_actions_suppressed_total",
+        Outcome::Throttled => "acteon_actions_throttled_total",
+        Outcome::Failed => "acteon_actions_failed_total",
+    }
+}
+
+/// Counts of the open transaction, made public when it has been committed: what is counted has happened.
+pub(crate) struct Tally {
+    counts: [u64; Outcome::ALL.len() + OTHERS.len()],
+    counters: Vec<Counter>,
+    steps: u32,
+    step_seconds: Histogram,
+    commit_seconds: Histogram,
+    commit_records: Histogram,
+    commit_bytes: Histogram,
+}
+
+/// Counters beside those of outcomes, in the order of [`other_index`].
+const OTHERS: [&str; 4] = [
+    "acteon_results_repeated_total",
+    "acteon_commands_total",
+    "acteon_actions_repartitioned_total",
+    "acteon_dead_letters_total",
+];
+
+impl Default for Tally {
+    fn default() -> Self {
+        let names = Outcome::ALL.into_iter().map(action_counter).chain(OTHERS);
+        Self {
+            counts: [0; Outcome::ALL.len() + OTHERS.len()],
+            counters: names.map(|name| counter!(name)).collect(),
+            steps: 0,
+            step_seconds: histogram!("acteon_processor_step_seconds"),
+            commit_seconds: histogram!("acteon_processor_commit_seconds"),
+            commit_records: histogram!("acteon_processor_commit_records"),
+            commit_bytes: histogram!("acteon_processor_commit_bytes"),
+        }
+    }
+}
+
+fn index(stepped: Stepped) -> usize {
+    let others = Outcome::ALL.len();
+    match stepped {
+        // `ALL` is in the order of the variants.
+        Stepped::Decided(outcome) | Stepped::Completed(outcome) => outcome as usize,
+        Stepped::Repeated => others,
+        Stepped::Commanded => others + 1,
+        Stepped::Repartitioned => others + 2,
+        Stepped::DeadLettered => others + 3,
+    }
+}
+
+impl Tally {
+    pub(crate) fn count(&mut self, stepped: Stepped) {
+        self.counts[index(stepped)] += 1;
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.counts.fill(0);
+    }
+
+    /// Begins to time a step, where it is one of those that are.
+    pub(crate) fn start_step(&mut self, clock: &impl Clock) -> Option<Duration> {
+        self.steps = self.steps.wrapping_add(1);
+        self.steps.is_multiple_of(TIMED_STEPS).then(|| clock.monotonic())
+    }
+
+    pub(crate) fn end_step(&self, began: Option<Duration>, clock: &impl Clock) {
+        if let Some(began) = began {
+            self.step_seconds.record(clock.monotonic().saturating_sub(began).as_secs_f64());
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    pub(crate) fn committed(&mut self, transaction: Transaction, took: Duration) {
+        for (counter, count) in self.counters.iter().zip(&mut self.counts) {
+            if *count > 0 {
+                counter.increment(*count);
+                *count = 0;
+            }
+        }
+        self.commit_seconds.record(took.as_secs_f64());
+        self.commit_records.record(transaction.records as f64);
+        self.commit_bytes.record(transaction.bytes as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_counted_under_their_own_names() {
+        for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(index(Stepped::Decided(outcome)), place);
+            assert!(action_counter(outcome).contains(outcome.as_str()));
+        }
+    }
+}

@@ -1,0 +1,346 @@
+use crate::log::ChangelogOffsets;
+use crate::store::{Store, StoreError, Stores, Write};
+use acteon_core::{is_expired, keys};
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, Direction, ErrorKind, IteratorMode, Options, WriteBatch, WriteBufferManager,
+    WriteOptions, compaction_filter::Decision,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Key of a store's own record; no state key begins with this tag.
+const META_KEY: &[u8] = b"\0meta";
+/// The version that the record is written with.
+const META_VERSION: u8 = 1;
+/// Bytes of the record before the cluster's id.
+const META_BYTES: usize = 25;
+/// Bits a key of the bloom filters (one lookup in a hundred reads a block for nothing).
+const BLOOM_BITS: f64 = 10.0;
+/// Part of a memtable spent on its own bloom filter: most lookups are for keys never seen.
+const MEMTABLE_BLOOM_RATIO: f64 = 0.1;
+
+/// Memory that all stores of a process share, and what a store may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Block cache of all stores together, in bytes.
+    pub cache_bytes: usize,
+    /// Memtables of all stores together, in bytes.
+    pub memtables_bytes: usize,
+    /// One memtable, in bytes: also about what a store has to restore after a crash.
+    pub memtable_bytes: usize,
+    /// Open files of one store.
+    pub open_files: i32,
+    /// A store that was not used for longer is emptied and restored: the changelog forgets deletions after a time
+    /// (milliseconds).
+    pub max_idle_ms: i64,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 32 * 1024 * 1024,
+            memtables_bytes: 64 * 1024 * 1024,
+            memtable_bytes: 8 * 1024 * 1024,
+            open_files: 64,
+            // Half of the tombstone retention that the topology gives the changelog.
+            max_idle_ms: 12 * 3600 * 1000,
+        }
+    }
+}
+
+/// RocksDB stores under one directory, a subdirectory a task.
+#[derive(Clone)]
+pub struct RocksStores {
+    directory: PathBuf,
+    /// The Kafka cluster that the state came from: another cluster's offsets mean nothing.
+    cluster_id: String,
+    limits: StoreLimits,
+    cache: Cache,
+    memtables: WriteBufferManager,
+}
+
+impl RocksStores {
+    /// Stores under `directory` for the changelogs of a cluster.
+    #[must_use]
+    pub fn new(directory: &Path, cluster_id: &str, limits: StoreLimits) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            cluster_id: cluster_id.to_owned(),
+            limits,
+            cache: Cache::new_lru_cache(limits.cache_bytes),
+            memtables: WriteBufferManager::new_write_buffer_manager(limits.memtables_bytes, false),
+        }
+    }
+
+    fn options(&self, now: &Arc<AtomicI64>) -> Options {
+        let mut table = BlockBasedOptions::default();
+        table.set_bloom_filter(BLOOM_BITS, false);
+        table.set_block_cache(&self.cache);
+        table.set_cache_index_and_filter_blocks(true);
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.set_block_based_table_factory(&table);
+        options.set_write_buffer_size(self.limits.memtable_bytes);
+        options.set_write_buffer_manager(&self.memtables);
+        options.set_memtable_whole_key_filtering(true);
+        options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
+        options.set_max_open_files(self.limits.open_files);
+        options.set_max_background_jobs(2);
+        options.set_compression_type(rocksdb::DBCompressionType::Lz4);
+        options.set_keep_log_file_num(2);
+        options.set_stats_dump_period_sec(0);
+        options.set_skip_stats_update_on_db_open(true);
+        let now = Arc::clone(now);
+        options.set_compaction_filter("expired", move |_, key, value| {
+            let expires = keys::Store::of(key).is_some_and(keys::Store::expires);
+            // An expired entry means to a step what an absent one means.
+            if expires && is_expired(value, now.load(Ordering::Relaxed)) { Decision::Remove } else { Decision::Keep }
+        });
+        options
+    }
+}
+
+impl Stores for RocksStores {
+    type Store = RocksStore;
+
+    fn open(&mut self, partition: i32, now: i64) -> Result<RocksStore, StoreError> {
+        let path = self.directory.join(partition.to_string());
+        let alive = Arc::new(AtomicI64::new(0));
+        let options = self.options(&alive);
+        let db = match DB::open(&options, &path) {
+            Ok(db) => db,
+            Err(error) if error.kind() == ErrorKind::Corruption => {
+                tracing::warn!(partition, %error, "local state is corrupt, restoring all of it");
+                DB::destroy(&options, &path).map_err(|error| failed(&path, &error))?;
+                DB::open(&options, &path).map_err(|error| failed(&path, &error))?
+            }
+            Err(error) => return Err(failed(&path, &error)),
+        };
+        let mut write = WriteOptions::default();
+        write.disable_wal(true);
+        let mut store = RocksStore {
+            db: Some(db),
+            path,
+            options,
+            write,
+            alive,
+            offsets: ChangelogOffsets::default(),
+            cluster_id: self.cluster_id.clone(),
+        };
+        if !store.read_meta(now, self.limits.max_idle_ms)? {
+            store.clear()?;
+        }
+        Ok(store)
+    }
+}
+
+/// One task's RocksDB, without a write-ahead log: the changelog is one.
+pub struct RocksStore {
+    /// Taken out only while the directory is being emptied.
+    db: Option<DB>,
+    path: PathBuf,
+    options: Options,
+    write: WriteOptions,
+    /// Time of the last write, in milliseconds since 1970; the compaction filter reads it.
+    alive: Arc<AtomicI64>,
+    offsets: ChangelogOffsets,
+    cluster_id: String,
+}
+
+impl RocksStore {
+    fn db(&self) -> Result<&DB, StoreError> {
+        self.db.as_ref().ok_or_else(|| StoreError {
+            place: self.path.display().to_string(),
+            problem: "could not be opened again after it was emptied; restart the process".to_owned(),
+        })
+    }
+
+    /// Reads the store's own record; returns whether the state may be continued from.
+    fn read_meta(&mut self, now: i64, max_idle_ms: i64) -> Result<bool, StoreError> {
+        let mut meta = Vec::new();
+        if !self.get(META_KEY, &mut meta)? {
+            return Ok(true);
+        }
+        let number = |at: usize| -> Option<i64> { Some(i64::from_be_bytes(meta.get(at..at + 8)?.try_into().ok()?)) };
+        let (Some(compacted), Some(expiring), Some(alive)) = (number(1), number(9), number(17)) else {
+            return Ok(false);
+        };
+        let reason = if meta[0] != META_VERSION {
+            "written by another version"
+        } else if &meta[META_BYTES..] != self.cluster_id.as_bytes() {
+            "it belongs to another cluster"
+        } else if now.saturating_sub(alive) > max_idle_ms {
+            "it was not used for too long"
+        } else {
+            self.offsets = ChangelogOffsets { compacted, expiring };
+            self.alive.store(alive, Ordering::Relaxed);
+            return Ok(true);
+        };
+        tracing::warn!(directory = %self.path.display(), reason, "local state dropped, restoring all of it");
+        Ok(false)
+    }
+}
+
+impl Store for RocksStore {
+    fn get(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool, StoreError> {
+        match self.db()?.get_pinned(key) {
+            Ok(None) => Ok(false),
+            Ok(Some(value)) => {
+                out.extend_from_slice(&value);
+                Ok(true)
+            }
+            Err(error) => Err(failed(&self.path, &error)),
+        }
+    }
+
+    fn scan(&self, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut keys = Vec::new();
+        for entry in self.db()?.iterator(IteratorMode::From(prefix, Direction::Forward)) {
+            let (key, _) = entry.map_err(|error| failed(&self.path, &error))?;
+            if !key.starts_with(prefix) || keys.len() >= limit {
+                break;
+            }
+            keys.push(key.into_vec());
+        }
+        Ok(keys)
+    }
+
+    fn apply(
+        &mut self,
+        writes: &mut dyn Iterator<Item = Write<'_>>,
+        offsets: ChangelogOffsets,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::default();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.put(key, value),
+                None => batch.delete(key),
+            }
+        }
+        let mut meta = Vec::with_capacity(META_BYTES + self.cluster_id.len());
+        meta.push(META_VERSION);
+        for number in [offsets.compacted, offsets.expiring, now] {
+            meta.extend_from_slice(&number.to_be_bytes());
+        }
+        meta.extend_from_slice(self.cluster_id.as_bytes());
+        batch.put(META_KEY, &meta);
+        self.db()?.write_opt(batch, &self.write).map_err(|error| failed(&self.path, &error))?;
+        self.offsets = offsets;
+        self.alive.store(now, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn offsets(&self) -> ChangelogOffsets {
+        self.offsets
+    }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        drop(self.db.take());
+        DB::destroy(&self.options, &self.path).map_err(|error| failed(&self.path, &error))?;
+        self.db = Some(DB::open(&self.options, &self.path).map_err(|error| failed(&self.path, &error))?);
+        self.offsets = ChangelogOffsets::default();
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> u64 {
+        let property = |name: &str| {
+            self.db.as_ref().and_then(|db| db.property_int_value(name).ok().flatten()).unwrap_or(0)
+        };
+        property("rocksdb.total-sst-files-size") + property("rocksdb.size-all-mem-tables")
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.db()?.flush().map_err(|error| failed(&self.path, &error))
+    }
+}
+
+fn failed(path: &Path, error: &rocksdb::Error) -> StoreError {
+    let text = error.to_string();
+    let problem = if text.contains("No space left") {
+        format!("the disk is full ({text}); free some space and start again")
+    } else if text.contains("Permission denied") {
+        format!("not writable ({text}); check its owner and permissions")
+    } else {
+        text
+    };
+    StoreError { place: path.display().to_string(), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stores(directory: &Path, cluster: &str) -> RocksStores {
+        RocksStores::new(directory, cluster, StoreLimits::default())
+    }
+
+    fn put(store: &mut RocksStore, key: &[u8], value: &[u8], at: i64) {
+        let offsets = ChangelogOffsets { compacted: at, expiring: at };
+        store.apply(&mut [(key, Some(value))].into_iter(), offsets, at).unwrap();
+    }
+
+    #[test]
+    fn state_and_offsets_survive_a_reopen_together() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = stores(directory.path(), "c").open(3, 0).unwrap();
+        put(&mut store, b"\x10k", b"v", 7);
+        store.flush().unwrap();
+        put(&mut store, b"\x10lost", b"v", 8);
+        // Not flushed: as after a kill, both the write and its offset are gone.
+        std::mem::forget(store.db.take().map(|db| db.cancel_all_background_work(true)));
+        drop(store);
+        let store = stores(directory.path(), "c").open(3, 9).unwrap();
+        let mut out = Vec::new();
+        assert!(store.get(b"\x10k", &mut out).unwrap());
+        assert_eq!(out, b"v");
+        assert_eq!(store.scan(b"\x10", 10).unwrap().len(), usize::try_from(store.offsets().compacted - 6).unwrap());
+    }
+
+    #[test]
+    fn state_of_another_cluster_or_from_long_ago_is_dropped() {
+        let directory = tempfile::tempdir().unwrap();
+        for (cluster, now, kept) in
+            [("a", 1_000, true), ("b", 1_000, false), ("b", 1_000 + StoreLimits::default().max_idle_ms + 1, false)]
+        {
+            let mut store = stores(directory.path(), "a").open(0, 1_000).unwrap();
+            put(&mut store, b"\x10k", b"v", 1_000);
+            store.flush().unwrap();
+            drop(store);
+            let store = stores(directory.path(), cluster).open(0, now).unwrap();
+            assert_eq!(store.get(b"\x10k", &mut Vec::new()).unwrap(), kept, "{cluster} {now}");
+            assert_eq!(store.offsets() == ChangelogOffsets::default(), !kept);
+        }
+    }
+
+    #[test]
+    fn expired_entries_are_compacted_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+        let value = |expires: i64| [&[1_u8][..], &expires.to_be_bytes()].concat();
+        put(&mut store, b"\x10old", &value(500), 100);
+        put(&mut store, b"\x10new", &value(5_000), 1_000);
+        store.flush().unwrap();
+        store.db().unwrap().compact_range(None::<&[u8]>, None::<&[u8]>);
+        assert_eq!(store.scan(b"\x10", 10).unwrap(), [b"\x10new".to_vec()]);
+    }
+
+    #[test]
+    fn a_corrupt_store_is_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+        put(&mut store, b"\x10k", b"v", 5);
+        store.flush().unwrap();
+        drop(store);
+        std::fs::write(directory.path().join("0/CURRENT"), b"MANIFEST-999999\n").unwrap();
+        let store = stores(directory.path(), "c").open(0, 6).unwrap();
+        assert_eq!(store.offsets(), ChangelogOffsets::default());
+    }
+
+    #[test]
+    fn an_unwritable_directory_is_named() {
+        let error = stores(Path::new("/proc/nothing"), "c").open(0, 0).err().unwrap();
+        assert!(error.to_string().contains("/proc/nothing/0"), "{error}");
+    }
+}

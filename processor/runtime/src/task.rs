@@ -1,0 +1,80 @@
+use crate::log::{ChangelogOffsets, Positions};
+use crate::overlay::Overlay;
+use crate::store::{Store, StoreError};
+use acteon_core::{PartitionClock, expires_at, keys};
+
+/// Writes kept together while a task is being restored.
+const RESTORE_BATCH: usize = 1_000;
+
+/// What a task is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Assigned; where the group stands is not known yet.
+    Unread,
+    /// Reading its changelogs; it will go on at these positions.
+    Restoring(Positions),
+    /// Deciding.
+    Running,
+}
+
+/// A partition number and its store.
+#[derive(Debug)]
+pub(crate) struct Task<S> {
+    pub(crate) phase: Phase,
+    pub(crate) overlay: Overlay<S>,
+    pub(crate) clock: PartitionClock,
+    /// Next offsets, the open transaction's included.
+    pub(crate) positions: Positions,
+    /// Next offsets as committed.
+    pub(crate) committed: Positions,
+    /// Records restored since it was assigned.
+    pub(crate) restored: u64,
+    restore_batch: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl<S: Store> Task<S> {
+    pub(crate) fn new(store: S) -> Self {
+        Self {
+            phase: Phase::Unread,
+            overlay: Overlay::new(store),
+            clock: PartitionClock::default(),
+            positions: Positions::default(),
+            committed: Positions::default(),
+            restored: 0,
+            restore_batch: Vec::new(),
+        }
+    }
+
+    /// Whether the open transaction has anything of this task.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.positions != self.committed
+    }
+
+    /// Takes a record of its changelogs. What has expired at `now` is deleted rather than kept.
+    pub(crate) fn restore(&mut self, key: &[u8], value: Option<&[u8]>, now: i64) -> Result<(), StoreError> {
+        let expires = keys::Store::of(key).is_some_and(keys::Store::expires);
+        let value = value.filter(|value| !(expires && expires_at(value).is_some_and(|at| at <= now)));
+        self.restore_batch.push((key.to_vec(), value.map(<[u8]>::to_vec)));
+        self.restored += 1;
+        if self.restore_batch.len() >= RESTORE_BATCH { self.flush_restore(None, now) } else { Ok(()) }
+    }
+
+    /// Writes what was restored to the store, which then stands at `reached`, or where it stood.
+    pub(crate) fn flush_restore(&mut self, reached: Option<ChangelogOffsets>, now: i64) -> Result<(), StoreError> {
+        let store = &mut self.overlay.store;
+        // Until all has been read the offsets stay: reading the same records again leads to the same state.
+        let offsets = reached.unwrap_or_else(|| store.offsets());
+        let mut writes = self.restore_batch.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
+        store.apply(&mut writes, offsets, now)?;
+        self.restore_batch.clear();
+        Ok(())
+    }
+
+    /// Drops what is not committed; the task has to be restored before it goes on.
+    pub(crate) fn reset(&mut self) {
+        self.overlay.discard();
+        self.restore_batch.clear();
+        self.positions = self.committed;
+        self.phase = Phase::Unread;
+    }
+}

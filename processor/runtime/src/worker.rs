@@ -1,0 +1,424 @@
+use crate::clock::Clock;
+use crate::commit::CommitLimits;
+use crate::desk::Desk;
+use crate::log::{InTopic, LogError, Polled, Restorer, Restoring, Sink, Source};
+use crate::store::{Store, StoreError, Stores};
+use crate::task::{Phase, Task};
+use acteon_core::Definitions;
+use std::time::Duration;
+
+/// Longest time that an idle worker waits for an action: what a result or a command may wait for besides.
+const IDLE_WAIT: Duration = Duration::from_millis(5);
+/// Most actions taken before the followers are looked at again.
+const ACTIONS_A_TURN: usize = 128;
+/// Most records of followers taken before actions are looked at again.
+const FOLLOWERS_A_TURN: usize = 256;
+/// Pause before a lost producer or a task that could not be read is tried again, doubled each time up to the second one.
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// What a worker needs to know.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// Partition count of the co-partitioned topics.
+    pub partitions: i32,
+    /// When transactions are committed.
+    pub limits: CommitLimits,
+    /// Names of the topics read, in the order of [`InTopic::ALL`].
+    pub topics: [String; 4],
+}
+
+/// Whether a tick had anything to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It took records, committed or restored.
+    Worked,
+    /// Nothing was there.
+    Idle,
+}
+
+/// What ends a worker.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorkerError {
+    /// Another instance uses this worker's transactional id.
+    #[error("fenced: {0}")]
+    Fenced(String),
+    /// The local store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log failed for good.
+    #[error("{0}")]
+    Log(String),
+}
+
+/// A task, as health shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskState {
+    /// Its number.
+    pub partition: i32,
+    /// Whether it decides.
+    pub running: bool,
+    /// Changelog records read since it was assigned.
+    pub restored: u64,
+    /// Next offsets, as committed, in the order of [`InTopic::ALL`].
+    pub committed: [i64; 4],
+    /// Size of its store in bytes, estimated.
+    pub store_bytes: u64,
+}
+
+/// The exactly-once loop: one group member, its follower, one transaction at a time, and the tasks that the group gave it.
+///
+/// Everything happens in [`Worker::tick`], on the caller's thread. Whatever goes wrong with a transaction ends in the same
+/// way: what was not applied is dropped, the producer is made anew (which fences the old one), each task is restored to
+/// the log's end and goes on from the committed offsets.
+pub struct Worker<I: Source, O, R, D: Stores, C> {
+    source: I,
+    connect: Box<dyn FnMut() -> Result<O, LogError> + Send>,
+    restorer: R,
+    stores: D,
+    desk: Desk<O, D::Store, C>,
+    /// When a failed step of recovery is tried again, and the pause after that.
+    retry: (Duration, Duration),
+}
+
+impl<I, O, R, D, C> Worker<I, O, R, D, C>
+where
+    I: Source,
+    O: Sink<I::Group>,
+    R: Restorer,
+    D: Stores,
+    C: Clock,
+{
+    /// A worker over these seams. `connect` makes a producer and fences its predecessor.
+    pub fn new(
+        config: WorkerConfig,
+        clock: C,
+        source: I,
+        connect: Box<dyn FnMut() -> Result<O, LogError> + Send>,
+        restorer: R,
+        stores: D,
+    ) -> Self {
+        let desk = Desk::new(config, clock);
+        Self { source, connect, restorer, stores, desk, retry: (Duration::ZERO, RETRY_PAUSE.0) }
+    }
+
+    /// Takes what is there, decides it, and commits when it is time to.
+    ///
+    /// # Errors
+    /// The worker can't go on; its tasks' stores are as they were after the last commit.
+    pub fn tick(&mut self, definitions: &Definitions) -> Result<Progress, WorkerError> {
+        if self.desk.sink.is_none() && self.may_retry() {
+            self.reconnect()?;
+        }
+        let restoring = self.advance_tasks()?;
+        let (followers, actions) = match self.take(definitions, restoring) {
+            Ok(taken) => taken,
+            Err(Trouble::Log(error)) => {
+                self.recover(&error)?;
+                return Ok(Progress::Worked);
+            }
+            Err(Trouble::Store(error)) => return Err(error.into()),
+        };
+        let more_at_hand = followers == FOLLOWERS_A_TURN || actions == ACTIONS_A_TURN;
+        if self.desk.is_commit_due(more_at_hand) {
+            self.commit()?;
+        }
+        let worked = restoring || followers + actions > 0;
+        Ok(if worked { Progress::Worked } else { Progress::Idle })
+    }
+
+    /// Commits what is in hand and gives all tasks back.
+    ///
+    /// # Errors
+    /// As [`Worker::tick`].
+    pub fn shut_down(&mut self) -> Result<(), WorkerError> {
+        self.commit()?;
+        for task in self.desk.tasks.values_mut() {
+            task.overlay.store.flush()?;
+        }
+        self.desk.tasks.clear();
+        Ok(())
+    }
+
+    /// The tasks, in order.
+    pub fn tasks(&self) -> Vec<TaskState> {
+        let mut states: Vec<TaskState> = self.desk.tasks.iter().map(|(partition, task)| TaskState {
+            partition: *partition,
+            running: task.phase == Phase::Running,
+            restored: task.restored,
+            committed: task.committed,
+            store_bytes: task.overlay.store.size_bytes(),
+        }).collect();
+        states.sort_unstable_by_key(|state| state.partition);
+        states
+    }
+
+    /// One turn of followers, then one of actions; returns how many of each were taken.
+    fn take(&mut self, definitions: &Definitions, restoring: bool) -> Result<(usize, usize), Trouble> {
+        let mut followers = 0;
+        while followers < FOLLOWERS_A_TURN {
+            let mut done = Ok(());
+            let desk = &mut self.desk;
+            let polled =
+                self.source.poll_followers(Duration::ZERO, &mut |record| done = desk.process(record, definitions))?;
+            done?;
+            if polled == Polled::Idle {
+                break;
+            }
+            followers += 1;
+        }
+        let mut actions = 0;
+        while actions < ACTIONS_A_TURN {
+            let busy = restoring || followers + actions > 0 || self.desk.transaction.is_some();
+            let wait = if busy { Duration::ZERO } else { IDLE_WAIT };
+            let mut done = Ok(());
+            let desk = &mut self.desk;
+            let polled = self.source.poll_actions(wait, &mut |record| done = desk.process(record, definitions))?;
+            done?;
+            match polled {
+                Polled::Record => {}
+                Polled::Idle => break,
+                Polled::Assigned(partitions) => self.assigned(&partitions)?,
+                Polled::Revoked(partitions) => self.revoked(&partitions)?,
+                Polled::Lost(partitions) => self.lost(&partitions)?,
+            }
+            actions += 1;
+        }
+        Ok((followers, actions))
+    }
+
+    fn assigned(&mut self, partitions: &[i32]) -> Result<(), Trouble> {
+        tracing::info!(?partitions, "partitions assigned");
+        for partition in partitions {
+            let store = self.stores.open(*partition, self.desk.clock.wall())?;
+            self.desk.tasks.insert(*partition, Task::new(store));
+        }
+        Ok(self.source.assign(partitions)?)
+    }
+
+    /// Gives partitions back, with what is in hand committed first.
+    fn revoked(&mut self, partitions: &[i32]) -> Result<(), Trouble> {
+        tracing::info!(?partitions, "partitions revoked");
+        let committed = self.try_commit();
+        self.drop_tasks(partitions)?;
+        self.source.unassign(partitions)?;
+        Ok(committed?)
+    }
+
+    /// Lets partitions go that may be another member's by now: nothing of the open transaction may be committed.
+    fn lost(&mut self, partitions: &[i32]) -> Result<(), Trouble> {
+        tracing::warn!(?partitions, "partitions lost");
+        self.drop_tasks(partitions)?;
+        self.source.unassign(partitions)?;
+        match self.desk.transaction {
+            None => Ok(()),
+            Some(_) => Err(Trouble::Log(LogError::Retriable("partitions were lost inside a transaction".to_owned()))),
+        }
+    }
+
+    fn drop_tasks(&mut self, partitions: &[i32]) -> Result<(), StoreError> {
+        for partition in partitions {
+            self.restorer.cancel(*partition);
+            if let Some(mut task) = self.desk.tasks.remove(partition) {
+                task.overlay.store.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), WorkerError> {
+        match self.try_commit() {
+            Ok(()) => Ok(()),
+            Err(Trouble::Log(error)) => self.recover(&error),
+            Err(Trouble::Store(error)) => Err(error.into()),
+        }
+    }
+
+    fn try_commit(&mut self) -> Result<(), Trouble> {
+        if self.desk.transaction.is_none() {
+            return Ok(());
+        }
+        // Taken now and not before: it proves that the partitions are still ours.
+        let group = self.source.group()?;
+        self.desk.commit(&group)?;
+        if self.desk.sink.as_ref().is_some_and(Sink::is_worn) {
+            tracing::info!("producer replaced after a slow or disturbed commit");
+            self.desk.sink = None;
+        }
+        Ok(())
+    }
+
+    /// Drops everything that is not committed and makes ready to begin again.
+    fn recover(&mut self, error: &LogError) -> Result<(), WorkerError> {
+        self.check_terminal(error)?;
+        tracing::warn!(%error, "transaction dropped, tasks are restored");
+        metrics::counter!("acteon_processor_recoveries_total").increment(1);
+        let partitions: Vec<i32> = self.desk.tasks.keys().copied().collect();
+        self.desk.abort();
+        for partition in partitions {
+            self.restorer.cancel(partition);
+            // A consumer that can't pause now is one that can't read either; records of a task that is not running
+            // are passed over.
+            if let Err(error) = self.source.pause(partition) {
+                tracing::debug!(partition, %error, "partition not paused");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_terminal(&self, error: &LogError) -> Result<(), WorkerError> {
+        match error {
+            LogError::Retriable(_) => Ok(()),
+            LogError::Fenced(reason) => Err(WorkerError::Fenced(reason.clone())),
+            LogError::Fatal(reason) => Err(WorkerError::Log(reason.clone())),
+        }
+    }
+
+    fn may_retry(&self) -> bool {
+        self.desk.clock.monotonic() >= self.retry.0
+    }
+
+    fn retry_later(&mut self) {
+        let pause = self.retry.1;
+        self.retry = (self.desk.clock.monotonic() + pause, (pause * 2).min(RETRY_PAUSE.1));
+    }
+
+    fn reconnect(&mut self) -> Result<(), WorkerError> {
+        match (self.connect)() {
+            Ok(sink) => {
+                self.desk.sink = Some(sink);
+                self.retry = (Duration::ZERO, RETRY_PAUSE.0);
+            }
+            Err(error) => {
+                self.check_terminal(&error)?;
+                tracing::warn!(%error, "producer not ready, trying again");
+                self.retry_later();
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings tasks that are not running nearer to it; returns whether any was being restored.
+    fn advance_tasks(&mut self) -> Result<bool, WorkerError> {
+        // The producer comes first: making it ends what its predecessor left open.
+        if self.desk.sink.is_none() || self.desk.tasks.values().all(|task| task.phase == Phase::Running) {
+            return Ok(false);
+        }
+        let waiting: Vec<i32> = self.desk.tasks_in(|phase| matches!(phase, Phase::Unread)).collect();
+        if self.may_retry() {
+            for partition in waiting {
+                if let Err(error) = self.begin_restore(partition) {
+                    self.check_terminal(&error)?;
+                    tracing::info!(partition, %error, "task waits");
+                    self.retry_later();
+                    break;
+                }
+            }
+        }
+        match self.restore() {
+            Ok(restoring) => Ok(restoring),
+            Err(Trouble::Store(error)) => Err(error.into()),
+            Err(Trouble::Log(error)) => {
+                self.check_terminal(&error)?;
+                tracing::warn!(%error, "restore interrupted, trying again");
+                let partitions: Vec<i32> = self.desk.tasks_in(|phase| matches!(phase, Phase::Restoring(_))).collect();
+                for partition in partitions {
+                    self.restorer.cancel(partition);
+                    self.desk.reset(partition);
+                }
+                self.retry_later();
+                Ok(false)
+            }
+        }
+    }
+
+    fn begin_restore(&mut self, partition: i32) -> Result<(), LogError> {
+        // The offsets come first: once they stand still no transaction of an older owner can commit any more, and the
+        // log's end that the restore aims at covers all that were.
+        let positions = self.source.committed(partition)?;
+        if let Some(task) = self.desk.tasks.get_mut(&partition) {
+            self.restorer.start(partition, task.overlay.store.offsets())?;
+            task.phase = Phase::Restoring(positions);
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self) -> Result<bool, Trouble> {
+        let restoring: Vec<i32> = self.desk.tasks_in(|phase| matches!(phase, Phase::Restoring(_))).collect();
+        if restoring.is_empty() {
+            return Ok(false);
+        }
+        self.read_changelogs()?;
+        for partition in restoring {
+            match self.restorer.progress(partition)? {
+                Restoring::Underway => {}
+                Restoring::StartOver => self.start_over(partition)?,
+                Restoring::Done(offsets) => self.run(partition, offsets)?,
+            }
+        }
+        Ok(true)
+    }
+
+    fn read_changelogs(&mut self) -> Result<(), Trouble> {
+        let now = self.desk.clock.wall();
+        let tasks = &mut self.desk.tasks;
+        let mut failed = None;
+        self.restorer.poll(IDLE_WAIT, &mut |record| {
+            if let Some(task) = tasks.get_mut(&record.partition)
+                && let Err(error) = task.restore(record.key, record.value, now)
+            {
+                failed = Some(error);
+            }
+        })?;
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn start_over(&mut self, partition: i32) -> Result<(), Trouble> {
+        tracing::warn!(partition, "local state does not fit the changelog, restoring all of it");
+        if let Some(task) = self.desk.tasks.get_mut(&partition) {
+            task.overlay.store.clear()?;
+            self.restorer.start(partition, task.overlay.store.offsets())?;
+        }
+        Ok(())
+    }
+
+    /// Puts a restored task to work.
+    fn run(&mut self, partition: i32, offsets: crate::log::ChangelogOffsets) -> Result<(), Trouble> {
+        self.restorer.cancel(partition);
+        let now = self.desk.clock.wall();
+        if let Some(task) = self.desk.tasks.get_mut(&partition)
+            && let Phase::Restoring(positions) = task.phase
+        {
+            task.flush_restore(Some(offsets), now)?;
+            task.clock = acteon_core::PartitionClock::restore(&mut task.overlay)
+                .map_err(|error| StoreError { place: format!("of task {partition}"), problem: error.to_string() })?;
+            task.positions = positions;
+            task.committed = positions;
+            self.source.start(partition, positions)?;
+            task.phase = Phase::Running;
+            self.retry = (Duration::ZERO, RETRY_PAUSE.0);
+            tracing::info!(partition, restored = task.restored, position = positions[InTopic::Actions as usize], "task running");
+        }
+        Ok(())
+    }
+}
+
+/// What interrupts a turn.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The log's: the transaction is dropped and the tasks are restored, unless it is terminal.
+    Log(LogError),
+    /// The store's: terminal.
+    Store(StoreError),
+}
+
+impl From<LogError> for Trouble {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
