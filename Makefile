@@ -25,7 +25,7 @@ test: build ## Run all tests
 	$(CARGO) test --locked --workspace
 
 bench: build ## Measure against the peers; writes bench/out/latest.json
-	bench/run
+	$(CARGO) run --locked -p acteon-bench -- --rounds 3
 
 fmt: ## Format
 	$(CARGO) fmt --all

@@ -56,7 +56,12 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.exit;
     }
-    match error.downcast_ref::<Topology>() {
+    let topology = match error.downcast_ref::<acteon_runtime::Error>() {
+        Some(acteon_runtime::Error::Topology(inner)) => Some(inner),
+        Some(acteon_runtime::Error::Fenced { .. }) => return Exit::Stopped,
+        _ => error.downcast_ref::<Topology>(),
+    };
+    match topology {
         Some(Topology::Unreachable { .. } | Topology::WaitedTooLong { .. }) => return Exit::Unreachable,
         Some(Topology::Invalid(_) | Topology::Properties { .. }) => return Exit::Refused,
         _ => {}

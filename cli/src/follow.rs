@@ -2,8 +2,9 @@
 
 use acteon_topology::KafkaConfig;
 use anyhow::{Context as _, Result};
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{ClientContext, TopicPartitionList};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
@@ -27,9 +28,24 @@ pub(crate) enum From {
     End,
 }
 
+/// Keeps librdkafka's own reports off the terminal: what matters of them comes back as an error of a call.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, message, "kafka client");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka client");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 /// A reader of one topic, all partitions.
 pub(crate) struct Follower {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     partitions: usize,
     ended: BTreeSet<i32>,
 }
@@ -46,7 +62,7 @@ pub(crate) enum Next<'f> {
 impl Follower {
     /// Starts to read. When it returns, the places to begin at are fixed.
     pub(crate) fn start(kafka: &KafkaConfig, topic: &str, from: From) -> Result<Self> {
-        let consumer: BaseConsumer = kafka
+        let consumer: BaseConsumer<Quiet> = kafka
             .client()
             .set("group.id", GROUP_ID)
             .set("enable.auto.commit", "false")
@@ -56,7 +72,7 @@ impl Follower {
             .set("allow.auto.create.topics", "false")
             .set("queued.max.messages.kbytes", READ_AHEAD_KB)
             .set("fetch.wait.max.ms", "100")
-            .create()?;
+            .create_with_context(Quiet)?;
         let partitions = partitions(consumer.client(), kafka, topic)?;
         let mut start = TopicPartitionList::new();
         for &partition in &partitions {
@@ -97,7 +113,7 @@ impl Follower {
 }
 
 /// The partition numbers of a topic that must exist.
-pub(crate) fn partitions<C: rdkafka::ClientContext>(
+pub(crate) fn partitions<C: ClientContext>(
     client: &rdkafka::client::Client<C>,
     kafka: &KafkaConfig,
     topic: &str,

@@ -13,6 +13,9 @@ pub const MAX_RETRIES: u32 = 100;
 /// Longest time that can be configured for one call.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
+/// Largest count or number of bytes that can be configured as a limit.
+pub const MAX_LIMIT: usize = 1 << 30;
+
 /// What a fleet of connectors is started with.
 #[derive(Debug, Clone)]
 pub struct ConnectorsConfig {
@@ -185,12 +188,9 @@ impl DeliveryLimits {
             ("max_in_flight_bytes", self.max_in_flight_bytes),
             ("max_uncommitted", self.max_uncommitted),
         ] {
-            if value == 0 {
-                return bad(key, "is 0; it must be at least 1");
+            if value == 0 || value > MAX_LIMIT {
+                return bad(key, &format!("is {value}; it must be from 1 to {MAX_LIMIT}"));
             }
-        }
-        if self.max_concurrent > tokio::sync::Semaphore::MAX_PERMITS {
-            return bad("max_concurrent", "is beyond all reason");
         }
         if self.commit_interval.is_zero() {
             return bad("commit_interval", "is 0; it must be over 0");
@@ -245,7 +245,7 @@ mod tests {
             (vec![webhook("a b", "http://localhost/")], &["provider `a b`", "`name`", "' '"]),
             (vec![webhook("hook", "not a url")], &["provider `hook`", "`url`"]),
             (vec![webhook("a", "http://x/"), webhook("a", "http://y/")], &["provider `a`", "`name`", "twice"]),
-            (limited(|p| p.max_concurrent = Some(0)), &["provider `hook`", "`max_concurrent`", "at least 1"]),
+            (limited(|p| p.max_concurrent = Some(0)), &["provider `hook`", "`max_concurrent`", "from 1 to"]),
             (limited(|p| p.max_concurrent = Some(usize::MAX)), &["provider `hook`", "`max_concurrent`"]),
             (limited(|p| p.timeout = Some(Duration::ZERO)), &["provider `hook`", "`timeout`", "over 0"]),
             (limited(|p| p.max_retries = Some(101)), &["provider `hook`", "`max_retries`", "100"]),

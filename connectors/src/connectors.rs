@@ -90,14 +90,16 @@ impl Connectors {
         let Some(runtime) = &self.runtime else { return Ok(()) };
         let limits = provider.limits(&config.limits);
         let meters = Arc::new(Meters::new(&provider.name));
+        let (queue, queued) = tokio::sync::mpsc::channel(limits.max_in_flight);
         let worker = Arc::new(Worker {
             caller: Caller::new(provider::build(provider)?, &limits, Arc::clone(&meters)),
             writer: Arc::clone(writer),
             partitions: Arc::new(Mutex::new(Partitions::default())),
             load: Arc::new(Load::new(&limits, Arc::clone(&meters))),
             lanes: provider.ordered.then(|| Mutex::new(Lanes::default())),
-            handle: runtime.handle().clone(),
+            queue,
         });
+        runtime.spawn(Arc::clone(&worker).run(queued));
         let status = Arc::new(Status::default());
         let group = format!("{}.connectors.{}", config.names.prefix(), provider.name);
         let reader = Reader {

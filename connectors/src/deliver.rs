@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// The end of a dispatch.
@@ -27,7 +27,7 @@ pub(crate) struct Delivery {
 pub(crate) struct Caller {
     provider: Arc<dyn Provider>,
     /// One permit a call under way.
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     max_retries: u32,
     timeout: Duration,
     backoff: BackoffPolicy,
@@ -38,7 +38,7 @@ impl Caller {
     pub(crate) fn new(provider: Arc<dyn Provider>, limits: &DeliveryLimits, meters: Arc<Meters>) -> Self {
         Self {
             provider,
-            permits: Semaphore::new(limits.max_concurrent),
+            permits: Arc::new(Semaphore::new(limits.max_concurrent)),
             max_retries: limits.max_retries,
             timeout: limits.timeout,
             backoff: limits.backoff(),
@@ -46,17 +46,31 @@ impl Caller {
         }
     }
 
-    /// Makes calls until one of them settles the matter. `None` where `abandon` was cancelled before: a call under way
+    /// Waits for leave to make a call; leave is given in the order in which it is asked for. `None` where `abandon` is
+    /// cancelled before.
+    pub(crate) async fn permit(&self, abandon: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            biased;
+            () = abandon.cancelled() => None,
+            permit = Arc::clone(&self.permits).acquire_owned() => permit.ok(),
+        }
+    }
+
+    /// Makes calls until one of them settles the matter, the first one with `permit` if there is one. `None` where `abandon` was cancelled before: a call under way
     /// is still waited for, but no further one begins.
-    pub(crate) async fn deliver(&self, call: Call<'_>, abandon: &CancellationToken) -> Option<Delivery> {
+    pub(crate) async fn deliver(
+        &self,
+        call: Call<'_>,
+        mut permit: Option<OwnedSemaphorePermit>,
+        abandon: &CancellationToken,
+    ) -> Option<Delivery> {
         let mut first_call = None;
         let mut attempt = 0;
         loop {
             // Waiting to be tried again holds no permit, so that failing dispatches hold up no others.
-            let permit = tokio::select! {
-                biased;
-                () = abandon.cancelled() => return None,
-                permit = self.permits.acquire() => permit.ok()?,
+            let permit = match permit.take() {
+                Some(permit) => permit,
+                None => self.permit(abandon).await?,
             };
             attempt += 1;
             let (started, started_at) = *first_call.get_or_insert_with(|| (clock::now(), clock::unix_ms()));

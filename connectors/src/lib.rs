@@ -28,7 +28,8 @@ mod worker;
 mod writer;
 
 pub use config::{
-    ConnectorsConfig, DeliveryLimits, MAX_PROVIDERS, MAX_RETRIES, MAX_TIMEOUT, ProviderConfig, ProviderSettings,
+    ConnectorsConfig, DeliveryLimits, MAX_LIMIT, MAX_PROVIDERS, MAX_RETRIES, MAX_TIMEOUT, ProviderConfig,
+    ProviderSettings,
 };
 pub use connectors::{Connectors, ProviderHealth};
 pub use error::Error;

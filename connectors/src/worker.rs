@@ -8,7 +8,7 @@ use crate::record;
 use crate::writer::Writer;
 use rdkafka::message::{Message as _, OwnedMessage};
 use std::sync::{Arc, Mutex};
-use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// Takes one provider's dispatch records from call to acknowledged result.
 pub(crate) struct Worker {
@@ -18,7 +18,8 @@ pub(crate) struct Worker {
     pub(crate) load: Arc<Load>,
     /// Where dispatches of one key run one after the other.
     pub(crate) lanes: Option<Mutex<Lanes<Job>>>,
-    pub(crate) handle: Handle,
+    /// Records on their way to [`Worker::run`]. Holds as many as may be on the way, so that sending never waits.
+    pub(crate) queue: mpsc::Sender<Job>,
 }
 
 /// A record that was taken.
@@ -30,54 +31,71 @@ pub(crate) struct Job {
 }
 
 impl Worker {
-    /// Begins the work on a record, unless its partition is no longer ours or it was taken before.
-    pub(crate) fn take(self: &Arc<Self>, message: OwnedMessage) {
+    /// Queues a record, unless its partition is no longer ours or it was taken before. Called by the reading thread.
+    pub(crate) fn take(&self, message: OwnedMessage) {
         let Some(slot) = lock(&self.partitions).take(message.partition(), message.offset()) else { return };
         let bytes = message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len);
         let job = Job { message, slot, _burden: self.load.add(bytes) };
-        let worker = Arc::clone(self);
         let key = job.message.key().map(<[u8]>::to_vec);
-        let (Some(lanes), Some(key)) = (&self.lanes, key) else {
-            self.handle.spawn(async move { worker.process(job).await });
-            return;
+        let first = match (&self.lanes, key) {
+            (Some(lanes), Some(key)) => lock(lanes).enter(&key, job),
+            _ => Some(job),
         };
-        if let Some(first) = lock(lanes).enter(&key, job) {
-            self.handle.spawn(async move { worker.process_lane(&key, first).await });
+        if let Some(job) = first
+            && self.queue.blocking_send(job).is_err()
+        {
+            // Only where the calls' runtime has ended, and with it all of this.
+            tracing::debug!("record taken after the end");
         }
     }
 
-    /// Works on all jobs of one key, until none waits.
-    async fn process_lane(&self, key: &[u8], first: Job) {
+    /// Begins the work on queued records in the order in which they were taken, each when there is leave to call: so what
+    /// is complete stays close together, and a crash brings little of it again.
+    pub(crate) async fn run(self: Arc<Self>, mut queued: mpsc::Receiver<Job>) {
+        while let Some(job) = queued.recv().await {
+            let permit = self.caller.permit(&job.slot.revoked).await;
+            let worker = Arc::clone(&self);
+            tokio::spawn(async move { worker.process_lane(job, permit).await });
+        }
+    }
+
+    /// Works on a job and, where keys are in order, on all others of its key, until none waits.
+    async fn process_lane(&self, first: Job, mut permit: Option<OwnedSemaphorePermit>) {
+        let key = self.lanes.as_ref().and_then(|_| first.message.key().map(<[u8]>::to_vec));
         let mut next = Some(first);
         while let Some(job) = next {
-            self.process(job).await;
-            next = self.lanes.as_ref().and_then(|lanes| lock(lanes).next(key));
+            self.process(job, permit.take()).await;
+            next = match (&self.lanes, &key) {
+                (Some(lanes), Some(key)) => lock(lanes).next(key),
+                _ => None,
+            };
         }
     }
 
     /// Works on one job. Where it is abandoned, its offset stays incomplete, and whoever has the partition next takes
     /// the record again.
-    async fn process(&self, job: Job) {
-        if self.perform(&job).await {
+    async fn process(&self, job: Job, permit: Option<OwnedSemaphorePermit>) {
+        if self.perform(&job, permit).await {
             lock(&self.partitions).complete(&job.slot);
         }
     }
 
     /// Returns whether a record about the outcome is in Kafka.
-    async fn perform(&self, job: &Job) -> bool {
+    async fn perform(&self, job: &Job, permit: Option<OwnedSemaphorePermit>) -> bool {
         if job.slot.revoked.is_cancelled() {
             return false;
         }
         let dispatch = match record::decode(job.message.payload().unwrap_or_default()) {
             Ok(dispatch) => dispatch,
             Err(error) => {
+                drop(permit);
                 self.writer.dead_letter(&job.message, &record::undecodable(&error)).await;
                 return true;
             }
         };
         let trace = record::trace_context(&job.message);
         let call = Call { dispatch: &dispatch, trace: &trace };
-        let Some(delivery) = self.caller.deliver(call, &job.slot.revoked).await else { return false };
+        let Some(delivery) = self.caller.deliver(call, permit, &job.slot.revoked).await else { return false };
         let result = record::result(&dispatch, delivery);
         self.writer.result(&job.message, &dispatch, &result, &trace).await;
         true

@@ -111,7 +111,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 
 async fn deliver(caller: &Caller, id: &str, abandon: &CancellationToken) -> Option<Delivery> {
     let (dispatch, trace) = (dispatch(id), TraceContext::default());
-    caller.deliver(Call { dispatch: &dispatch, trace: &trace }, abandon).await
+    caller.deliver(Call { dispatch: &dispatch, trace: &trace }, None, abandon).await
 }
 
 #[test]

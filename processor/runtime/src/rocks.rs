@@ -110,7 +110,7 @@ impl Stores for RocksStores {
         let options = self.options(&alive);
         let db = match DB::open(&options, &path) {
             Ok(db) => db,
-            Err(error) if error.kind() == ErrorKind::Corruption => {
+            Err(error) if is_damaged(&error, &path) => {
                 tracing::warn!(partition, %error, "local state is corrupt, restoring all of it");
                 DB::destroy(&options, &path).map_err(|error| failed(&path, &error))?;
                 DB::open(&options, &path).map_err(|error| failed(&path, &error))?
@@ -254,6 +254,12 @@ impl Store for RocksStore {
     fn flush(&mut self) -> Result<(), StoreError> {
         self.db()?.flush().map_err(|error| failed(&self.path, &error))
     }
+}
+
+/// Whether a store can't be opened because of what is in its directory: a file is broken, or missing.
+fn is_damaged(error: &rocksdb::Error, path: &Path) -> bool {
+    let missing = error.kind() == ErrorKind::IOError && error.as_ref().contains("No such file");
+    error.kind() == ErrorKind::Corruption || missing && path.is_dir()
 }
 
 fn failed(path: &Path, error: &rocksdb::Error) -> StoreError {

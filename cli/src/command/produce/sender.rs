@@ -4,6 +4,7 @@ use crate::follow::partitions;
 use acteon_topology::KafkaConfig;
 use anyhow::{Result, anyhow};
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
@@ -37,7 +38,16 @@ pub(crate) struct Sender {
 #[derive(Default)]
 struct Reports(Mutex<Vec<Report>>);
 
-impl ClientContext for Reports {}
+impl ClientContext for Reports {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, message, "kafka client");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // What matters comes back in a delivery report.
+        tracing::debug!(%error, reason, "kafka client");
+    }
+}
 
 impl ProducerContext for Reports {
     type DeliveryOpaque = Box<u64>;
