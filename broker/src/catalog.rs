@@ -151,11 +151,7 @@ impl Catalog {
             .map_err(|reason| Error::Damaged { path: topic_dir(&self.dir, name, meta.id), reason })?;
         let config = Arc::new(config);
         let partitions = self.open_logs(name, meta, 0, &config, now)?;
-        let topic = Topic {
-            id: meta.id,
-            config: RwLock::new(config),
-            partitions: RwLock::new(partitions.into()),
-        };
+        let topic = Topic { id: meta.id, config: RwLock::new(config), partitions: RwLock::new(partitions.into()) };
         self.topics_mut().insert(name.to_string(), Arc::new(topic));
         Ok(())
     }

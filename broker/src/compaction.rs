@@ -60,12 +60,7 @@ fn is_aborted(header: &Header, aborted: &[Aborted]) -> bool {
 }
 
 /// Takes note of the keys of a batch.
-pub(crate) fn note_keys(
-    latest: &mut Latest,
-    header: &Header,
-    batch: &[u8],
-    aborted: &[Aborted],
-) -> Result<(), Error> {
+pub(crate) fn note_keys(latest: &mut Latest, header: &Header, batch: &[u8], aborted: &[Aborted]) -> Result<(), Error> {
     if header.is_control() || is_aborted(header, aborted) {
         return Ok(());
     }
@@ -198,7 +193,7 @@ impl Pass {
 
     fn write_group(&self, group: &[Source], latest: &Latest, now: i64) -> Result<Compacted, Error> {
         let first = &group[0];
-        let dir = first.path.parent().unwrap_or(Path::new("."));
+        let dir = first.path.parent().unwrap_or_else(|| Path::new("."));
         let scratch = first.path.with_extension("log.cleaned");
         let write_error = || Error::io("write", &scratch);
         let mut file = BufWriter::new(File::create(&scratch).map_err(write_error())?);

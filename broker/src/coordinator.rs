@@ -96,11 +96,7 @@ impl Coordinator {
     ) -> Result<(), ResponseError> {
         if generation < 0 && member.is_empty() && instance.is_none() {
             let busy = |live: &LiveGroup| !in_transaction && live.group.state != crate::group::State::Empty;
-            return if self.groups.get(group).is_some_and(busy) {
-                Err(ResponseError::UnknownMemberId)
-            } else {
-                Ok(())
-            };
+            return if self.groups.get(group).is_some_and(busy) { Err(ResponseError::UnknownMemberId) } else { Ok(()) };
         }
         let Some(live) = self.groups.get_mut(group) else { return Err(ResponseError::IllegalGeneration) };
         live.group.check(member, instance, generation, now)?;

@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The host of the configuration is not a loopback address.
-    #[error("the embedded broker is for development and listens on loopback only, not on {host:?}: use 127.0.0.1, or set bootstrap.servers to an Apache Kafka")]
+    #[error(
+        "the embedded broker is for development and listens on loopback only, not on {host:?}: use 127.0.0.1, or set bootstrap.servers to an Apache Kafka"
+    )]
     NotLoopback {
         /// The host asked for.
         host: String,
     },
     /// Another process listens on the port.
-    #[error("port {port} on {host} is in use by another process: stop it, or choose another port (0 takes any free one)")]
+    #[error(
+        "port {port} on {host} is in use by another process: stop it, or choose another port (0 takes any free one)"
+    )]
     PortInUse {
         /// The host asked for.
         host: String,

@@ -171,7 +171,7 @@ mod tests {
             journal.append(&entry(9)).unwrap();
             assert_eq!(read(dir.path()), [entry(0), entry(9)], "cut at {length}");
         }
-        let mut flipped = whole.clone();
+        let mut flipped = whole;
         *flipped.last_mut().unwrap() ^= 1;
         std::fs::write(&path, &flipped).unwrap();
         assert_eq!(read(dir.path()), [entry(0)]);

@@ -27,16 +27,43 @@ pub(crate) type Offsets = Vec<(TopicPartition, Committed)>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "k", rename_all = "snake_case")]
 pub(crate) enum Entry {
-    Topic { name: String, id: u64, partitions: i32, config: BTreeMap<String, String> },
-    Partitions { name: String, count: i32 },
-    Config { name: String, config: BTreeMap<String, String> },
-    DeleteTopic { name: String },
-    LogStart { topic: String, partition: i32, offset: i64 },
-    Offsets { group: String, offsets: Offsets },
-    DeleteOffsets { group: String, partitions: Vec<TopicPartition> },
-    DeleteGroup { group: String },
+    Topic {
+        name: String,
+        id: u64,
+        partitions: i32,
+        config: BTreeMap<String, String>,
+    },
+    Partitions {
+        name: String,
+        count: i32,
+    },
+    Config {
+        name: String,
+        config: BTreeMap<String, String>,
+    },
+    DeleteTopic {
+        name: String,
+    },
+    LogStart {
+        topic: String,
+        partition: i32,
+        offset: i64,
+    },
+    Offsets {
+        group: String,
+        offsets: Offsets,
+    },
+    DeleteOffsets {
+        group: String,
+        partitions: Vec<TopicPartition>,
+    },
+    DeleteGroup {
+        group: String,
+    },
     /// The next producer id to give out.
-    ProducerIds { next: i64 },
+    ProducerIds {
+        next: i64,
+    },
     /// A transactional id has a (new) producer or epoch. `completed`: how its last transaction ended, in snapshots.
     Producer {
         id: String,
@@ -48,13 +75,34 @@ pub(crate) enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         completed: Option<bool>,
     },
-    TxnPartitions { id: String, partitions: Vec<TopicPartition>, at: i64 },
-    TxnGroup { id: String, group: String, at: i64 },
-    TxnOffsets { id: String, group: String, offsets: Offsets },
+    TxnPartitions {
+        id: String,
+        partitions: Vec<TopicPartition>,
+        at: i64,
+    },
+    TxnGroup {
+        id: String,
+        group: String,
+        at: i64,
+    },
+    TxnOffsets {
+        id: String,
+        group: String,
+        offsets: Offsets,
+    },
     /// The coordinator takes the transaction from its producer: the epoch goes up, the transaction stays.
-    Fence { id: String, epoch: i16 },
-    Prepare { id: String, commit: bool },
-    Done { id: String, at: i64 },
+    Fence {
+        id: String,
+        epoch: i16,
+    },
+    Prepare {
+        id: String,
+        commit: bool,
+    },
+    Done {
+        id: String,
+        at: i64,
+    },
 }
 
 /// A topic as the journal knows it.
@@ -159,8 +207,9 @@ impl Meta {
                 self.txns.remove(&oldest).map(|t| self.owners.remove(&t.producer_id));
             }
         }
-        self.owners.insert(txn.producer_id, id.clone());
-        if let Some(old) = self.txns.insert(id, txn.clone()).filter(|old| old.producer_id != txn.producer_id) {
+        let producer_id = txn.producer_id;
+        self.owners.insert(producer_id, id.clone());
+        if let Some(old) = self.txns.insert(id, txn).filter(|old| old.producer_id != producer_id) {
             self.owners.remove(&old.producer_id);
         }
     }
@@ -191,12 +240,8 @@ impl Meta {
     /// The entries that make this state from nothing.
     pub(crate) fn snapshot(&self) -> impl Iterator<Item = Entry> {
         let topics = self.topics.iter().flat_map(|(name, t)| {
-            let topic = Entry::Topic {
-                name: name.clone(),
-                id: t.id,
-                partitions: t.partitions,
-                config: t.config.clone(),
-            };
+            let topic =
+                Entry::Topic { name: name.clone(), id: t.id, partitions: t.partitions, config: t.config.clone() };
             let starts = t.log_starts.iter();
             std::iter::once(topic).chain(starts.map(|(partition, offset)| Entry::LogStart {
                 topic: name.clone(),
@@ -254,15 +299,7 @@ mod tests {
     }
 
     fn producer(id: &str, producer_id: i64, epoch: i16) -> Entry {
-        Entry::Producer {
-            id: id.into(),
-            producer_id,
-            epoch,
-            last_epoch: -1,
-            timeout_ms: 1_000,
-            at: 5,
-            completed: None,
-        }
+        Entry::Producer { id: id.into(), producer_id, epoch, last_epoch: -1, timeout_ms: 1_000, at: 5, completed: None }
     }
 
     /// Every kind of entry, leaving transactions in every state.

@@ -128,13 +128,8 @@ async fn answer(shared: &Shared, mut frame: Bytes, output: &mut BytesMut) -> Res
         .with_correlation_id(header.correlation_id)
         .encode(output, api.response_header_version(version))
         .map_err(|e| bad(e.to_string()))?;
-    let request = api::Request {
-        api,
-        version,
-        supported,
-        client: header.client_id.as_deref().unwrap_or("client"),
-        body: frame,
-    };
+    let request =
+        api::Request { api, version, supported, client: header.client_id.as_deref().unwrap_or("client"), body: frame };
     if !api::dispatch(shared, request, output).await? {
         return Ok(None);
     }

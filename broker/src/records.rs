@@ -31,7 +31,7 @@ pub(crate) fn section(header: &Header, batch: &[u8]) -> Result<Bytes, Error> {
     let unpacked = match header.attributes & CODEC {
         0 => return Ok(raw),
         1 => Gzip::decompress(&mut raw, |b| Ok(b.split_off(0))),
-        2 => Snappy::decompress(&mut raw, |b| Ok(b.split_off(0).into())),
+        2 => Snappy::decompress(&mut raw, |b| Ok(b.split_off(0))),
         3 => Lz4::decompress(&mut raw, |b| Ok(b.split_off(0))),
         4 => Zstd::decompress(&mut raw, |b| Ok(b.split_off(0))),
         other => return Err(damaged(&format!("unknown codec {other}"))),
@@ -41,15 +41,16 @@ pub(crate) fn section(header: &Header, batch: &[u8]) -> Result<Bytes, Error> {
 
 fn compress(codec: i16, section: &[u8]) -> Result<BytesMut, Error> {
     let mut out = BytesMut::new();
+    let put = |buffer: &mut BytesMut| {
+        buffer.put_slice(section);
+        Ok(())
+    };
     let packed = match codec {
-        1 => Gzip::compress(&mut out, |b| Ok(b.put_slice(section))),
-        2 => Snappy::compress(&mut out, |b| Ok(b.put_slice(section))),
-        3 => Lz4::compress(&mut out, |b| Ok(b.put_slice(section))),
-        4 => Zstd::compress(&mut out, |b| Ok(b.put_slice(section))),
-        _ => {
-            out.put_slice(section);
-            Ok(())
-        }
+        1 => Gzip::compress(&mut out, put),
+        2 => Snappy::compress(&mut out, put),
+        3 => Lz4::compress(&mut out, put),
+        4 => Zstd::compress(&mut out, put),
+        _ => put(&mut out),
     };
     packed.map(|()| out).map_err(|e| damaged(&e.to_string()))
 }
@@ -146,7 +147,8 @@ mod tests {
             assert_eq!((after.producer_id, after.base_timestamp, after.max_timestamp), (-1, 100, 102));
             let unpacked = section(&after, &kept).unwrap();
             let records = records(&after, &unpacked).unwrap();
-            let seen: Vec<_> = records.iter().map(|r| (r.offset, r.timestamp, r.key.unwrap(), r.is_tombstone)).collect();
+            let seen: Vec<_> =
+                records.iter().map(|r| (r.offset, r.timestamp, r.key.unwrap(), r.is_tombstone)).collect();
             assert_eq!(seen, [(1, 101, &b"b"[..], true), (2, 102, &b"c"[..], false)], "codec {codec}");
             assert_eq!(filter(&header, &batch, |_| false).unwrap(), None);
         }

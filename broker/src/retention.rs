@@ -26,9 +26,7 @@ pub(crate) fn expired(segments: &[Segment], config: &TopicConfig, stable_end: i6
 
 /// Whether the youngest record of the segment is older than `retention.ms`.
 pub(crate) fn is_stale(segment: &Segment, config: &TopicConfig, now: i64) -> bool {
-    config.delete
-        && config.retention_ms >= 0
-        && now.saturating_sub(segment.max_timestamp) > config.retention_ms
+    config.delete && config.retention_ms >= 0 && now.saturating_sub(segment.max_timestamp) > config.retention_ms
 }
 
 #[cfg(test)]

@@ -97,11 +97,10 @@ fn raw<'a>(overrides: &'a BTreeMap<String, String>, name: &str) -> &'a str {
     }
 }
 
-fn number<T: FromStr + PartialOrd + std::fmt::Display>(
-    overrides: &BTreeMap<String, String>,
-    name: &str,
-    least: T,
-) -> Result<T, String> {
+fn number<T>(overrides: &BTreeMap<String, String>, name: &str, least: T) -> Result<T, String>
+where
+    T: Copy + FromStr + PartialOrd + std::fmt::Display,
+{
     let value = raw(overrides, name);
     match value.trim().parse::<T>() {
         Ok(number) if number >= least => Ok(number),

@@ -17,9 +17,13 @@ pub(crate) enum State {
     Empty,
     Ongoing,
     /// Decided; markers are being written.
-    Prepared { commit: bool },
+    Prepared {
+        commit: bool,
+    },
     /// Markers written, offsets applied.
-    Complete { commit: bool },
+    Complete {
+        commit: bool,
+    },
 }
 
 /// A transactional id.

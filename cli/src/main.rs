@@ -17,6 +17,10 @@ use clap::Parser as _;
 use exit::Exit;
 use std::process::ExitCode;
 
+/// A decision makes and frees dozens of small strings; this allocator does that in half the time of the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What commands that end by themselves log: trouble only, since their output is on the same terminal.
 const QUIET: &str = "warn,librdkafka=error,rdkafka=error";
 

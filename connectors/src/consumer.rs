@@ -233,9 +233,10 @@ impl Reader {
                 // Dropping the consumer revokes the partitions, which commits what is complete.
                 return Ok(());
             }
-            intake = match is_stopping {
-                true => Intake::Paused,
-                false => intake.next(self.worker.load.is_over(intake == Intake::Paused), now),
+            intake = if is_stopping {
+                Intake::Paused
+            } else {
+                intake.next(self.worker.load.is_over(intake == Intake::Paused), now)
             };
             let is_paused = self.update_pauses(consumer, intake == Intake::Paused);
             if now >= due.commit {
@@ -311,7 +312,6 @@ impl Reader {
         match self.lag(consumer) {
             Ok(lag) => {
                 // Exact up to 2^53, as a gauge takes it.
-                #[allow(clippy::cast_precision_loss)]
                 self.meters.lag.set(lag as f64);
                 *lock(&self.status.lag) = Some(lag);
                 *lock(&self.status.trouble) = None;

@@ -1,5 +1,5 @@
 use crate::coordinates::Coordinates;
-use crate::metadata::Metadata;
+use crate::metadata::AuditLabels;
 use crate::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -57,8 +57,8 @@ pub struct AuditRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub action_payload: Option<Cow<'a, RawValue>>,
     /// Labels, and what a replay needs (`__dedup_key`, `__fingerprint`, `__status`).
-    #[serde(skip_serializing_if = "is_empty", default)]
-    pub metadata: Metadata,
+    #[serde(skip_serializing_if = "AuditLabels::is_empty", default)]
+    pub metadata: AuditLabels<'a>,
     /// The partition's clock when it was decided, in milliseconds since 1970.
     pub dispatched_at: i64,
     /// When its last outcome was known, in milliseconds since 1970.
@@ -71,8 +71,4 @@ pub struct AuditRecord<'a> {
     pub definitions_version: i64,
     /// The input that this tells of.
     pub source: Coordinates<'a>,
-}
-
-fn is_empty(metadata: &Metadata) -> bool {
-    metadata.0.is_empty()
 }

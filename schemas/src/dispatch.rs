@@ -28,7 +28,7 @@ pub struct Dispatch<'a> {
     pub payload: Cow<'a, RawValue>,
     /// Labels.
     #[serde(default)]
-    pub metadata: Metadata,
+    pub metadata: Cow<'a, Metadata>,
     /// The action's own key, for providers that have one of their own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dedup_key: Option<Cow<'a, str>>,

@@ -30,7 +30,7 @@ pub use error::{DecodeError, DecodeErrorKind};
 pub use limits::{
     MAX_DEDUP_KEY_BYTES, MAX_DEPTH, MAX_NAME_BYTES, MAX_RECORD_BYTES, check_depth, check_name, check_size,
 };
-pub use metadata::Metadata;
+pub use metadata::{AuditLabels, Metadata};
 pub use outcome::{Outcome, OutcomeDetail, OutcomeRecord, ProviderResponse, ResponseStatus, RetryAfter};
 pub use partition::partition_of;
 pub use result::{ProviderError, ProviderResult, ResultStatus};

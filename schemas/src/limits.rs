@@ -29,7 +29,7 @@ pub fn check_size(value: &[u8]) -> Result<(), DecodeError> {
 /// [`DecodeErrorKind::TooDeep`].
 pub fn check_depth(json: &[u8]) -> Result<(), DecodeError> {
     // Nearly every record has fewer brackets in all than the limit: counting them is cheaper than following strings.
-    let brackets = json.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    let brackets: usize = json.chunks(255).map(count_brackets).sum();
     if brackets <= MAX_DEPTH {
         return Ok(());
     }
@@ -57,6 +57,11 @@ pub fn check_depth(json: &[u8]) -> Result<(), DecodeError> {
         }
     }
     Ok(())
+}
+
+/// Opening brackets in at most 255 bytes; counted in a byte, so that the compiler can count many at once.
+fn count_brackets(chunk: &[u8]) -> usize {
+    usize::from(chunk.iter().fold(0_u8, |count, byte| count.wrapping_add(u8::from(byte | 0x20 == b'{'))))
 }
 
 /// Refuses a name that is empty or over `max` bytes.

@@ -1,5 +1,6 @@
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -19,6 +20,52 @@ impl Serialize for Metadata {
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(MetadataVisitor { nested: false })
+    }
+}
+
+/// The labels of an audit record: the action's own, and what a replay needs beside the payload, in one flat map.
+///
+/// Read back, all of them are labels.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditLabels<'a> {
+    /// The action's labels.
+    pub labels: Cow<'a, Metadata>,
+    /// `__dedup_key`, where the action has one.
+    pub dedup_key: Option<Cow<'a, str>>,
+    /// `__fingerprint`, where the action has one.
+    pub fingerprint: Option<Cow<'a, str>>,
+    /// `__status`, where the action has one.
+    pub status: Option<Cow<'a, str>>,
+}
+
+impl AuditLabels<'_> {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.0.is_empty() && self.dedup_key.is_none() && self.fingerprint.is_none() && self.status.is_none()
+    }
+}
+
+impl Serialize for AuditLabels<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let replay =
+            [("__dedup_key", &self.dedup_key), ("__fingerprint", &self.fingerprint), ("__status", &self.status)];
+        for (name, value) in replay {
+            if let Some(value) = value {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        for (name, value) in &self.labels.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for AuditLabels<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self { labels: Cow::Owned(Metadata::deserialize(deserializer)?), ..Self::default() })
     }
 }
 

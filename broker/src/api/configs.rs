@@ -51,7 +51,8 @@ pub(super) fn describe(shared: &Shared, request: DescribeConfigsRequest) -> Desc
             _ => Err(ResponseError::InvalidRequest),
         };
         let wanted = |c: &DescribeConfigsResourceResult| {
-            resource.configuration_keys.as_ref().is_none_or(|keys| keys.contains(&c.name))
+            // No list and an empty one both stand for everything.
+            resource.configuration_keys.as_ref().is_none_or(|keys| keys.is_empty() || keys.contains(&c.name))
         };
         let answer = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)

@@ -20,12 +20,7 @@ const NO_PROTOCOL_FROM: i16 = 7;
 /// From this version of LeaveGroup on several members may leave at once.
 const LEAVE_MANY_FROM: i16 = 3;
 
-pub(super) async fn join(
-    shared: &Shared,
-    request: JoinGroupRequest,
-    client: &str,
-    version: i16,
-) -> JoinGroupResponse {
+pub(super) async fn join(shared: &Shared, request: JoinGroupRequest, client: &str, version: i16) -> JoinGroupResponse {
     let (group, protocol_type) = (request.group_id.to_string(), request.protocol_type.to_string());
     let (id, joined) = match enter(shared, &group, request, client, version) {
         Err(JoinRefused(error, id)) => (id, Err(error)),

@@ -3,6 +3,8 @@
 use crate::Error;
 use crate::catalog::{Partition, lock};
 use crate::log::batch::Header;
+use crate::log::reader::BatchReader;
+use crate::log::segment::Segment;
 use crate::records;
 use crate::shared::Shared;
 use bytes::Bytes;
@@ -51,15 +53,19 @@ pub(super) fn list_offsets(shared: &Shared, request: ListOffsetsRequest, version
 
 /// The offset and timestamp asked for; `None` if there is no such record.
 fn look_up(partition: &Partition, timestamp: i64, committed: bool) -> Result<Option<(i64, i64)>, Error> {
+    let timestamp = if timestamp == MAX_TIMESTAMP {
+        match max_timestamp(partition)? {
+            Some(timestamp) => timestamp,
+            None => return Ok(None),
+        }
+    } else {
+        timestamp
+    };
     let mut log = lock(&partition.log);
     let upto = if committed { log.stable_end() } else { log.end() };
     let timestamp = match timestamp {
         LATEST => return Ok(Some((upto, -1))),
         EARLIEST => return Ok(Some((log.start(), -1))),
-        MAX_TIMESTAMP => match log.segments().iter().map(|s| s.max_timestamp).max().filter(|t| *t >= 0) {
-            Some(timestamp) => timestamp,
-            None => return Ok(None),
-        },
         timestamp => timestamp.max(0),
     };
     let start = log.start();
@@ -79,6 +85,25 @@ fn look_up(partition: &Partition, timestamp: i64, committed: bool) -> Result<Opt
         let Some(again) = again else { return Ok(None) };
         stretch = again;
     }
+}
+
+/// The largest timestamp of a record; markers do not count. Walks every header, so it is for admin clients only.
+fn max_timestamp(partition: &Partition) -> Result<Option<i64>, Error> {
+    let (start, files) = {
+        let log = lock(&partition.log);
+        let file = |s: &Segment| Ok((s.path.clone(), s.file()?, s.size));
+        (log.start(), log.segments().iter().map(file).collect::<Result<Vec<_>, Error>>()?)
+    };
+    let mut max = None;
+    for (path, file, size) in files {
+        let mut reader = BatchReader::new(&file, 0, size).map_err(Error::io("read", &path))?;
+        while let Some(header) = reader.next_header().map_err(Error::io("read", &path))? {
+            if !header.is_control() && header.last_offset() >= start {
+                max = max.max(Some(header.max_timestamp));
+            }
+        }
+    }
+    Ok(max)
 }
 
 fn headers(batches: &Bytes) -> impl Iterator<Item = (Header, Bytes)> {
@@ -114,7 +139,8 @@ pub(super) fn offset_for_leader_epoch(
 ) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|p| {
-            let answer = EpochEndOffset::default().with_partition(p.partition).with_leader_epoch(-1).with_end_offset(-1);
+            let answer =
+                EpochEndOffset::default().with_partition(p.partition).with_leader_epoch(-1).with_end_offset(-1);
             match shared.catalog.partition(&topic.topic, p.partition) {
                 None => answer.with_error_code(ResponseError::UnknownTopicOrPartition.code()),
                 Some(partition) if p.leader_epoch == LEADER_EPOCH => {

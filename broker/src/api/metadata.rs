@@ -18,9 +18,9 @@ const CLUSTER: &str = "acteon-embedded";
 
 pub(super) fn api_versions(supported: bool) -> ApiVersionsResponse {
     let error = if supported { 0 } else { ResponseError::UnsupportedVersion.code() };
-    let keys = SUPPORTED.iter().map(|s| {
-        ApiVersion::default().with_api_key(s.api as i16).with_min_version(s.min).with_max_version(s.max)
-    });
+    let keys = SUPPORTED
+        .iter()
+        .map(|s| ApiVersion::default().with_api_key(s.api as i16).with_min_version(s.min).with_max_version(s.max));
     ApiVersionsResponse::default().with_error_code(error).with_api_keys(keys.collect())
 }
 

@@ -162,7 +162,7 @@ fn dispatch_rest(shared: &Shared, mut r: Request<'_>, out: &mut BytesMut) -> Res
     }
     match r.api {
         ApiKey::InitProducerId => {
-            answer!(txn::init_producer_id(shared, r.decode::<InitProducerIdRequest>()?, version)?);
+            answer!(txn::init_producer_id(shared, &r.decode::<InitProducerIdRequest>()?, version)?);
         }
         ApiKey::AddPartitionsToTxn => {
             answer!(txn::add_partitions(shared, r.decode::<AddPartitionsToTxnRequest>()?, version)?);
@@ -194,6 +194,7 @@ fn code<T>(result: &Result<T, ResponseError>) -> i16 {
 }
 
 /// For `map_err`: a change that can't be written down is reported as a disk error, which clients retry.
+#[allow(clippy::needless_pass_by_value)] // the shape that map_err asks for
 fn storage(error: Error) -> ResponseError {
     tracing::error!(%error, "journal can't be written");
     ResponseError::KafkaStorageError

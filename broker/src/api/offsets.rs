@@ -78,9 +78,9 @@ pub(super) fn fetch(shared: &Shared, request: OffsetFetchRequest) -> OffsetFetch
         }
     };
     let topics = wanted.into_iter().map(|(name, partitions)| {
-        let partitions = partitions.into_iter().map(|p| {
-            fetch_one(&coordinator, group, (name.to_string(), p), request.require_stable)
-        });
+        let partitions = partitions
+            .into_iter()
+            .map(|p| fetch_one(&coordinator, group, &(name.to_string(), p), request.require_stable));
         let partitions = partitions.collect();
         OffsetFetchResponseTopic::default().with_name(name).with_partitions(partitions)
     });
@@ -91,7 +91,7 @@ pub(super) fn fetch(shared: &Shared, request: OffsetFetchRequest) -> OffsetFetch
 fn fetch_one(
     coordinator: &Coordinator,
     group: &str,
-    partition: TopicPartition,
+    partition: &TopicPartition,
     stable: bool,
 ) -> OffsetFetchResponsePartition {
     let answer = OffsetFetchResponsePartition::default()
@@ -99,10 +99,10 @@ fn fetch_one(
         .with_committed_leader_epoch(-1)
         .with_committed_offset(-1)
         .with_metadata(Some(text("")));
-    if stable && coordinator.meta.has_pending_offset(group, &partition) {
+    if stable && coordinator.meta.has_pending_offset(group, partition) {
         return answer.with_error_code(ResponseError::UnstableOffsetCommit.code());
     }
-    match coordinator.meta.offsets.get(group).and_then(|offsets| offsets.get(&partition)) {
+    match coordinator.meta.offsets.get(group).and_then(|offsets| offsets.get(partition)) {
         Some(committed) => answer
             .with_committed_offset(committed.offset)
             .with_committed_leader_epoch(committed.leader_epoch)
@@ -120,7 +120,8 @@ pub(super) fn delete(shared: &Shared, request: OffsetDeleteRequest) -> OffsetDel
     if !coordinator.meta.offsets.contains_key(&group) {
         return OffsetDeleteResponse::default().with_error_code(ResponseError::GroupIdNotFound.code());
     }
-    let named = request.topics.iter().flat_map(|t| t.partitions.iter().map(|p| (t.name.to_string(), p.partition_index)));
+    let named =
+        request.topics.iter().flat_map(|t| t.partitions.iter().map(|p| (t.name.to_string(), p.partition_index)));
     let partitions: Vec<TopicPartition> = named.collect();
     let deleted = coordinator.record(Entry::DeleteOffsets { group, partitions }).map_err(storage);
     let topics = request.topics.into_iter().map(|topic| {

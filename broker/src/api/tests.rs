@@ -9,7 +9,7 @@ use super::*;
 use crate::Config;
 use crate::log::batch::TRANSACTIONAL;
 use crate::log::batch::tests::{batch_of, plain, records_section};
-use kafka_protocol::messages::{GroupId, ProducerId, ProduceResponse, TransactionalId};
+use kafka_protocol::messages::ProduceResponse;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -111,6 +111,34 @@ fn transactional_records_need_their_partition_added() {
         assert_eq!(bench.produce("t", 0, batch).await.0, ResponseError::InvalidTxnState.code());
         let unknown = batch_of(&records_section(&[("k", Some("v"))]), 1, TRANSACTIONAL, (99, 0, 0), 0);
         assert_eq!(bench.produce("t", 0, unknown).await.0, ResponseError::InvalidProducerIdMapping.code());
+    });
+}
+
+#[test]
+fn the_newest_record_is_found_behind_a_marker() {
+    use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+    use kafka_protocol::messages::{EndTxnRequest, EndTxnResponse, ListOffsetsResponse, ProducerId, TransactionalId};
+    let bench = Bench::new();
+    block_on(async {
+        requests::create(&bench, "t", 1, &[]).await;
+        assert_eq!(bench.produce("t", 0, plain(&[("k", Some("v"))], 1_000)).await, (0, 0));
+        let (id, epoch) = requests::init_producer(&bench, "tx", 4).await;
+        let partitions = vec![("t".to_string(), 0)];
+        let entry = crate::meta::Entry::TxnPartitions { id: "tx".into(), partitions, at: crate::clock::wall_ms() };
+        bench.shared.coordinator().record(entry).unwrap();
+        let end = EndTxnRequest::default()
+            .with_transactional_id(TransactionalId(text("tx")))
+            .with_producer_id(ProducerId(id))
+            .with_producer_epoch(epoch)
+            .with_committed(true);
+        let ended: EndTxnResponse = bench.call(ApiKey::EndTxn, 3, &end).await;
+        assert_eq!(ended.error_code, 0);
+        let newest = ListOffsetsPartition::default().with_timestamp(-3);
+        let topic = ListOffsetsTopic::default().with_name(topic_name("t")).with_partitions(vec![newest]);
+        let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+        let answer: ListOffsetsResponse = bench.call(ApiKey::ListOffsets, 7, &request).await;
+        let found = &answer.topics[0].partitions[0];
+        assert_eq!((found.offset, found.timestamp), (0, 1_000));
     });
 }
 

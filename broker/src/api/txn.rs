@@ -46,7 +46,7 @@ fn end_error(error: Error) -> Result<ResponseError, Error> {
 
 pub(super) fn init_producer_id(
     shared: &Shared,
-    request: InitProducerIdRequest,
+    request: &InitProducerIdRequest,
     version: i16,
 ) -> Result<InitProducerIdResponse, Error> {
     let mut coordinator = shared.coordinator();
@@ -110,10 +110,7 @@ pub(super) fn add_partitions(
     request: AddPartitionsToTxnRequest,
     version: i16,
 ) -> Result<AddPartitionsToTxnResponse, Error> {
-    let named = request
-        .v3_and_below_topics
-        .iter()
-        .flat_map(|t| t.partitions.iter().map(|p| (t.name.to_string(), *p)));
+    let named = request.v3_and_below_topics.iter().flat_map(|t| t.partitions.iter().map(|p| (t.name.to_string(), *p)));
     let partitions: Vec<TopicPartition> = named.collect();
     let exists = |(topic, number): &TopicPartition| shared.catalog.partition(topic, *number).is_some();
     let all_exist = partitions.iter().all(exists);

@@ -159,7 +159,7 @@ impl Group {
                 join.member_id.clone()
             }
         };
-        self.enter(id.clone(), join, now);
+        self.enter(&id, join, now);
         Ok(id)
     }
 
@@ -191,23 +191,19 @@ impl Group {
         self.members.insert(id.clone(), member);
         if unchanged {
             // Answered with the leader as it was: the member fetches its assignment and assigns nothing itself.
-            let answer = Joined {
-                generation: self.generation,
-                protocol: self.protocol.clone(),
-                leader,
-                members: Vec::new(),
-            };
+            let answer =
+                Joined { generation: self.generation, protocol: self.protocol.clone(), leader, members: Vec::new() };
             if let Some(member) = self.members.get_mut(&id) {
                 (member.seen, member.joined_answer) = (now, Some(answer));
             }
         } else {
-            self.enter(id.clone(), join, now);
+            self.enter(&id, join, now);
         }
         id
     }
 
-    fn enter(&mut self, id: String, join: Join, now: i64) {
-        let known = self.members.get(&id);
+    fn enter(&mut self, id: &str, join: Join, now: i64) {
+        let known = self.members.get(id);
         let unchanged = known.is_some_and(|m| m.protocols == join.protocols);
         let settled = match self.state {
             State::Stable => unchanged && self.leader != id,
@@ -215,8 +211,8 @@ impl Group {
             _ => false,
         };
         if settled {
-            let answer = self.answer_for(&id);
-            if let Some(member) = self.members.get_mut(&id) {
+            let answer = self.answer_for(id);
+            if let Some(member) = self.members.get_mut(id) {
                 (member.seen, member.joined_answer) = (now, Some(answer));
             }
             return;
@@ -238,10 +234,10 @@ impl Group {
             synced: false,
             sync_answer: None,
         };
-        self.members.insert(id.clone(), member);
+        self.members.insert(id.to_string(), member);
         if self.state != State::Preparing {
             self.prepare(now);
-            if let Some(member) = self.members.get_mut(&id) {
+            if let Some(member) = self.members.get_mut(id) {
                 member.joined = true;
             }
         }

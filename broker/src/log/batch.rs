@@ -262,11 +262,12 @@ pub(crate) mod tests {
         let mut old = good.to_vec();
         old[16] = 1;
         let control = marker(1, 0, true, 0);
+        let cut = good.slice(..good.len() - 1);
         for (name, bytes, max, error) in [
             ("corrupt", Bytes::from(corrupt), 1 << 20, ResponseError::CorruptMessage),
-            ("cut", good.slice(..good.len() - 1), 1 << 20, ResponseError::CorruptMessage),
+            ("cut", cut, 1 << 20, ResponseError::CorruptMessage),
             ("old format", Bytes::from(old), 1 << 20, ResponseError::UnsupportedForMessageFormat),
-            ("too large", good.clone(), 10, ResponseError::MessageTooLarge),
+            ("too large", good, 10, ResponseError::MessageTooLarge),
             ("marker", control, 1 << 20, ResponseError::InvalidRecord),
             ("nothing", Bytes::new(), 1 << 20, ResponseError::InvalidRecord),
         ] {

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 /// Bytes at the start of a batch that the broker writes over: base offset, length, leader epoch.
 const PREFIX: usize = 16;
+const _: () = assert!(PREFIX < CHECKED_FROM, "what is written over must not be checksummed");
 
 /// The log of one partition.
 pub(crate) struct Log {
@@ -110,7 +111,6 @@ impl Log {
         let mut prefix = [0; PREFIX];
         prefix[..8].copy_from_slice(&base_offset.to_be_bytes());
         prefix[8..LENGTH_PREFIX].copy_from_slice(&batch[8..LENGTH_PREFIX]);
-        debug_assert!(PREFIX < CHECKED_FROM);
         let active = self.active()?;
         if active.is_empty() {
             active.began_at = now;
@@ -158,7 +158,8 @@ impl Log {
             return Ok(None);
         }
         let at = self.segments.partition_point(|s| s.last_offset < from);
-        let Some(segment) = self.segments.get_mut(at) else { return Ok(None) };
+        // Compaction may have left nothing of a segment.
+        let Some(segment) = self.segments[at..].iter_mut().find(|s| !s.is_empty()) else { return Ok(None) };
         let position = segment.position_before(from)?;
         Ok(Some(Stretch { path: segment.path.clone(), file: segment.file()?, position, end: segment.size, from, upto }))
     }
@@ -171,7 +172,14 @@ impl Log {
             return Ok(None);
         };
         let position = segment.position_before_time(timestamp)?;
-        Ok(Some(Stretch { path: segment.path.clone(), file: segment.file()?, position, end: segment.size, from, upto: upto.min(end) }))
+        Ok(Some(Stretch {
+            path: segment.path.clone(),
+            file: segment.file()?,
+            position,
+            end: segment.size,
+            from,
+            upto: upto.min(end),
+        }))
     }
 
     /// Bytes of all segments.

@@ -23,13 +23,7 @@ pub(crate) fn recover(dir: &Path, now: i64) -> Result<Recovered, Error> {
     let mut recovered = Recovered { segments: Vec::new(), producers: Producers::default(), end: 0 };
     if let Some(checkpoint) = Checkpoint::read(dir).filter(|c| agrees(dir, c, &bases)) {
         for s in &checkpoint.closed {
-            recovered.segments.push(Segment::closed(
-                dir,
-                s.base_offset,
-                s.size,
-                s.last_offset,
-                s.max_timestamp,
-            ));
+            recovered.segments.push(Segment::closed(dir, s.base_offset, s.size, s.last_offset, s.max_timestamp));
         }
         recovered.producers = checkpoint.producers;
         recovered.end = checkpoint.active;

@@ -1,5 +1,6 @@
 //! What the tests ask of rdkafka.
 
+use crate::clock;
 use anyhow::{Context, Result, bail, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -9,7 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The limit on everything that ought to take milliseconds.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -67,6 +68,7 @@ impl Client {
             .set("isolation.level", isolation)
             .set("partition.assignment.strategy", strategy)
             .set("session.timeout.ms", "6000")
+            .set("heartbeat.interval.ms", "300")
             .create()?)
     }
 
@@ -99,13 +101,14 @@ impl Client {
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
+            .set("fetch.wait.max.ms", "20")
             .set("isolation.level", isolation)
             .create()?;
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(topic, partition, from)?;
         consumer.assign(&assignment)?;
         let mut received = Vec::new();
-        let began = Instant::now();
+        let began = clock::now();
         while began.elapsed() < LIMIT {
             match consumer.poll(Duration::from_millis(100)) {
                 None => {}
@@ -132,7 +135,9 @@ impl Client {
     pub(crate) fn committed(&self, group: &str, topic: &str, partitions: i32) -> Result<Vec<Offset>> {
         let consumer = self.consumer(group, "read_committed", "range")?;
         let mut wanted = TopicPartitionList::new();
-        (0..partitions).for_each(|p| drop(wanted.add_partition(topic, p)));
+        for partition in 0..partitions {
+            wanted.add_partition(topic, partition);
+        }
         let committed = consumer.committed_offsets(wanted, LIMIT)?;
         Ok(committed.elements().iter().map(|e| e.offset()).collect())
     }
@@ -169,7 +174,7 @@ pub(crate) fn send(producer: &BaseProducer, topic: &str, partition: i32, key: &s
 
 /// Waits until every queued record has been answered for.
 pub(crate) fn drain(producer: &BaseProducer) -> Result<()> {
-    let began = Instant::now();
+    let began = clock::now();
     while producer.in_flight_count() > 0 {
         ensure!(began.elapsed() < LIMIT, "{} records unanswered", producer.in_flight_count());
         producer.poll(Duration::from_millis(1));
@@ -186,11 +191,11 @@ pub(crate) fn commit(producer: &BaseProducer) -> Result<()> {
 /// Consumes until `wanted` records have come, or none came for `quiet`.
 pub(crate) fn take(consumer: &BaseConsumer, wanted: usize, quiet: Duration) -> Result<Vec<Received>> {
     let mut received = Vec::new();
-    let mut last = Instant::now();
+    let mut last = clock::now();
     while received.len() < wanted && last.elapsed() < quiet {
         if let Some(message) = consumer.poll(Duration::from_millis(50)) {
             let message = message?;
-            last = Instant::now();
+            last = clock::now();
             received.push(Received {
                 partition: message.partition(),
                 offset: message.offset(),

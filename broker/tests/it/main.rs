@@ -3,6 +3,7 @@
 
 mod cleaning;
 mod client;
+mod clock;
 mod conformance;
 mod crashes;
 mod faults;

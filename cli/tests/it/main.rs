@@ -1,1 +1,10 @@
 //! The binary, run as a user runs it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod check;
+mod compose;
+mod dev;
+mod help;
+mod kafka;
+mod start;
+mod support;

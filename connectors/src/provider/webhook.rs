@@ -174,7 +174,7 @@ fn body(dispatch: &Dispatch<'_>) -> Result<Vec<u8>, serde_json::Error> {
         provider: Cow::Borrowed(&dispatch.provider),
         action_type: Cow::Borrowed(&dispatch.action_type),
         payload: Cow::Borrowed(&dispatch.payload),
-        metadata: dispatch.metadata.clone(),
+        metadata: dispatch.metadata.clone().into_owned(),
         dedup_key: dispatch.dedup_key.as_deref().map(Cow::Borrowed),
         status: dispatch.status.as_deref().map(Cow::Borrowed),
         fingerprint: dispatch.fingerprint.as_deref().map(Cow::Borrowed),

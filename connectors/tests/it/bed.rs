@@ -84,7 +84,7 @@ impl Bed {
     }
 
     fn client(&self) -> ClientConfig {
-        KafkaConfig::new(&self.bootstrap).client()
+        KafkaConfig::new(&self.bootstrap).with("fetch.wait.max.ms", "20").client()
     }
 
     /// A configuration with short waits.
@@ -92,7 +92,8 @@ impl Bed {
         ConnectorsConfig {
             kafka: KafkaConfig::new(&self.bootstrap)
                 .with("reconnect.backoff.max.ms", "200")
-                .with("heartbeat.interval.ms", "200"),
+                .with("heartbeat.interval.ms", "200")
+                .with("fetch.wait.max.ms", "20"),
             names: self.names.clone(),
             providers,
             limits: DeliveryLimits {

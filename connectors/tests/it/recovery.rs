@@ -102,12 +102,11 @@ fn kafka_may_come_late_and_go_away() {
 
     let broker = start();
     bed.create_topics(&["hook"]);
+    receiver.respond(Reply::status(200).delay(Duration::from_secs(1)));
     bed.dispatch_all("hook", ids("before", 10));
-    receiver.respond(Reply::status(200).delay(Duration::from_millis(500)));
-    receiver.wait_for(1, PATIENCE).unwrap();
+    receiver.wait_for(10, PATIENCE).unwrap();
     // Away while calls are under way: their results wait.
     broker.shutdown();
-    receiver.wait_for(10, PATIENCE).unwrap();
     assert!(acteon_testkit::wait_until(PATIENCE, || trouble().is_some()), "nothing is wrong without a broker");
 
     let broker = start();

@@ -174,7 +174,7 @@ fn dispatch(task: Task, decided: &Decided<'_, '_>, effects: &mut impl Effects) {
         original_provider: decided.original_provider(),
         action_type: Cow::Borrowed(&action.action_type),
         payload,
-        metadata: action.metadata.clone(),
+        metadata: Cow::Borrowed(&action.metadata),
         dedup_key: action.dedup_key.clone(),
         status: action.status.clone(),
         fingerprint: action.fingerprint.clone(),

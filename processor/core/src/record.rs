@@ -1,8 +1,8 @@
 use crate::effect::Effects;
 use crate::input::Input;
 use crate::ids;
-use acteon_rules::{Decision, Subject, Verdict};
-use acteon_schemas::{Action, AuditPhase, AuditRecord, Metadata, Outcome, OutcomeDetail, OutcomeRecord};
+use acteon_rules::{Decision, Rule, Subject, Verdict};
+use acteon_schemas::{Action, AuditLabels, AuditPhase, AuditRecord, Outcome, OutcomeDetail, OutcomeRecord};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -60,9 +60,6 @@ impl Decided<'_, '_> {
 
     fn audit(&self, outcome: Outcome, details: Option<Value>, effects: &mut impl Effects) {
         let done = outcome != Outcome::Dispatched;
-        let names = |rules: &[&acteon_rules::Rule]| -> Vec<Cow<'_, str>> {
-            rules.iter().map(|rule| Cow::Owned(rule.name.clone())).collect()
-        };
         effects.audit(&AuditRecord {
             id: Cow::Owned(ids::audit_id(&self.identity)),
             phase: AuditPhase::Decided,
@@ -79,7 +76,7 @@ impl Decided<'_, '_> {
             outcome,
             outcome_details: details.and_then(|value| to_raw_value(&value).ok()).map(Cow::Owned),
             action_payload: self.audit_payload.as_ref().map(|payload| Cow::Borrowed(payload.as_ref())),
-            metadata: self.metadata(),
+            metadata: self.labels(),
             dispatched_at: self.now,
             completed_at: done.then_some(self.now),
             duration_ms: done.then_some(0),
@@ -89,19 +86,18 @@ impl Decided<'_, '_> {
     }
 
     /// The action's labels with what a replay needs beside the payload.
-    fn metadata(&self) -> Metadata {
-        let mut metadata = self.action.metadata.clone();
-        for (name, value) in [
-            ("__dedup_key", &self.action.dedup_key),
-            ("__fingerprint", &self.action.fingerprint),
-            ("__status", &self.action.status),
-        ] {
-            if let Some(value) = value {
-                metadata.0.insert(name.to_owned(), value.to_string());
-            }
+    fn labels(&self) -> AuditLabels<'_> {
+        AuditLabels {
+            labels: Cow::Borrowed(&self.action.metadata),
+            dedup_key: self.action.dedup_key.as_deref().map(Cow::Borrowed),
+            fingerprint: self.action.fingerprint.as_deref().map(Cow::Borrowed),
+            status: self.action.status.as_deref().map(Cow::Borrowed),
         }
-        metadata
     }
+}
+
+fn names<'r>(rules: &[&'r Rule]) -> Vec<Cow<'r, str>> {
+    rules.iter().map(|rule| Cow::Borrowed(rule.name.as_str())).collect()
 }
 
 /// The audit tag of a verdict.

@@ -7,7 +7,7 @@ use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::value;
 use acteon_schemas::{
-    AuditPhase, AuditRecord, DeadLetterReason, DecodeError, Metadata, Outcome, OutcomeDetail, OutcomeRecord,
+    AuditLabels, AuditPhase, AuditRecord, DeadLetterReason, DecodeError, Outcome, OutcomeDetail, OutcomeRecord,
     ProviderResult, ResultStatus, check_depth, check_size,
 };
 use serde_json::json;
@@ -127,7 +127,7 @@ fn audit(
         outcome,
         outcome_details: to_raw_value(&details).ok().map(Cow::Owned),
         action_payload: None,
-        metadata: Metadata::default(),
+        metadata: AuditLabels::default(),
         dispatched_at: result.decided_at,
         completed_at: Some(now),
         duration_ms: Some(u64::try_from(now.saturating_sub(result.decided_at)).unwrap_or(0)),

@@ -18,6 +18,8 @@ const MAX_REFUSED: usize = 1_000;
 pub(crate) struct Desk<O, S, C> {
     pub(crate) config: WorkerConfig,
     pub(crate) clock: C,
+    /// Wall time at the beginning of the turn, in milliseconds since 1970: records taken together share it.
+    pub(crate) now: i64,
     pub(crate) tasks: FxHashMap<i32, Task<S>>,
     pub(crate) sink: Option<O>,
     pub(crate) transaction: Option<Transaction>,
@@ -33,6 +35,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
     pub(crate) fn new(config: WorkerConfig, clock: C) -> Self {
         Self {
             config,
+            now: clock.wall(),
             clock,
             tasks: FxHashMap::default(),
             sink: None,
@@ -133,7 +136,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
     /// Runs the step; whatever is wrong with the input or its state ends as a dead letter.
     fn step(&mut self, record: &InRecord<'_>, definitions: &Definitions) -> Result<Stepped, Trouble> {
         let Some(task) = self.tasks.get_mut(&record.partition) else { return Err(no_task(record).into()) };
-        let now = task.clock.advance(self.clock.wall());
+        let now = task.clock.advance(self.now);
         self.outbox.begin(record.partition, now);
         let input = input(record, &self.config.topics);
         let whom = acteon_core::Task { partition: record.partition, partitions: self.config.partitions };
@@ -164,7 +167,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
     fn dead_letter(&mut self, record: &InRecord<'_>, code: &str, message: String) -> Stepped {
         if let Some(task) = self.tasks.get_mut(&record.partition) {
             task.overlay.drop_step();
-            let now = task.clock.advance(self.clock.wall());
+            let now = task.clock.advance(self.now);
             self.outbox.begin(record.partition, now);
         }
         self.outbox.dead_letter(DeadLetterReason { code: code.to_owned(), message });

@@ -154,6 +154,7 @@ where
 
     /// One turn of followers, then one of actions; returns how many of each were taken.
     fn take(&mut self, definitions: &Definitions, restoring: bool) -> Result<(usize, usize), Trouble> {
+        self.desk.now = self.desk.clock.wall();
         let mut followers = 0;
         while followers < FOLLOWERS_A_TURN {
             let mut done = Ok(());
@@ -172,7 +173,13 @@ where
             let wait = if busy { Duration::ZERO } else { IDLE_WAIT };
             let mut done = Ok(());
             let desk = &mut self.desk;
-            let polled = self.source.poll_actions(wait, &mut |record| done = desk.process(record, definitions))?;
+            let polled = self.source.poll_actions(wait, &mut |record| {
+                if !busy {
+                    // The record came while waiting: the turn begins with it.
+                    desk.now = desk.clock.wall();
+                }
+                done = desk.process(record, definitions);
+            })?;
             done?;
             match polled {
                 Polled::Record => {}

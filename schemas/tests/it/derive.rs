@@ -62,7 +62,12 @@ impl Derive<'_> {
     fn field(&mut self, record: &str, field: &Field) -> Value {
         assert!(!field.doc.is_empty(), "{record}.{} has no docs", field.name);
         let (mut schema, json_text) = self.of(&field.ty);
-        let (outer, _) = split(&field.ty);
+        let (outer, arguments) = split(&field.ty);
+        // A map is one whether it is borrowed or owned.
+        let outer = match arguments.as_slice() {
+            [inner] if outer == "Cow" => split(inner).0,
+            _ => outer,
+        };
         // `Action` reads itself: what it keeps in collections may be absent.
         let default = match outer.as_str() {
             "Option" => {
@@ -70,7 +75,7 @@ impl Derive<'_> {
                 Some(Value::Null)
             }
             "Vec" if field.default => Some(json!([])),
-            "Metadata" | "Map" | "BTreeMap" if field.default || record == "Action" => Some(json!({})),
+            "Metadata" | "AuditLabels" | "Map" | "BTreeMap" if field.default || record == "Action" => Some(json!({})),
             _ => None,
         };
         let mut written = json!({"name": field.name, "doc": field.doc, "type": schema});
@@ -99,7 +104,7 @@ impl Derive<'_> {
                 let (items, json_text) = self.of(item);
                 (json!({"type": "array", "items": items}), json_text)
             }
-            ("Metadata", _) => (json!({"type": "map", "values": "string"}), false),
+            ("Metadata" | "AuditLabels", _) => (json!({"type": "map", "values": "string"}), false),
             ("BTreeMap", [_, value]) => {
                 let (values, json_text) = self.of(value);
                 (json!({"type": "map", "values": values}), json_text)

@@ -38,14 +38,16 @@ async fn create_in(
 pub(super) async fn topics(bench: &Bench) {
     bench
         .each(ApiKey::ApiVersions, async |v| {
-            let answer: ApiVersionsResponse =
-                bench.call(ApiKey::ApiVersions, v, &ApiVersionsRequest::default()).await;
+            let answer: ApiVersionsResponse = bench.call(ApiKey::ApiVersions, v, &ApiVersionsRequest::default()).await;
             assert_eq!(answer.api_keys.len(), SUPPORTED.len());
         })
         .await;
     bench
         .each(ApiKey::CreateTopics, async |v| {
-            assert_eq!(create_in(bench, v, &format!("t{v}"), 2, &[("retention.ms", "1")]).await.topics[0].error_code, 0);
+            assert_eq!(
+                create_in(bench, v, &format!("t{v}"), 2, &[("retention.ms", "1")]).await.topics[0].error_code,
+                0
+            );
             let again = create_in(bench, v, &format!("t{v}"), 2, &[]).await;
             assert_eq!(again.topics[0].error_code, ResponseError::TopicAlreadyExists.code());
             let bad = create_in(bench, v, "t/", 2, &[]).await;
@@ -115,9 +117,8 @@ async fn configs(bench: &Bench) {
     bench
         .each(ApiKey::IncrementalAlterConfigs, async |v| {
             use incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
-            let config = |value| {
-                AlterableConfig::default().with_name(text("segment.bytes")).with_value(Some(text(value)))
-            };
+            let config =
+                |value| AlterableConfig::default().with_name(text("segment.bytes")).with_value(Some(text(value)));
             let resource = |value| {
                 AlterConfigsResource::default()
                     .with_resource_type(TOPIC)
@@ -277,10 +278,7 @@ async fn transaction_offsets(bench: &Bench, producer: i64, epoch: i16) {
 async fn fetch(bench: &Bench, version: i16) {
     use fetch_request::{FetchPartition, FetchTopic};
     let at = |partition, offset| {
-        FetchPartition::default()
-            .with_partition(partition)
-            .with_fetch_offset(offset)
-            .with_partition_max_bytes(1 << 20)
+        FetchPartition::default().with_partition(partition).with_fetch_offset(offset).with_partition_max_bytes(1 << 20)
     };
     let partitions = vec![at(0, 0), at(1, 0), at(0, 77), at(99, 0)];
     let topic = FetchTopic::default().with_topic(topic_name("t")).with_partitions(partitions);

@@ -2,9 +2,10 @@
 
 use super::{IN, PARTITIONS};
 use crate::client::{Client, LIMIT, take};
+use crate::clock;
 use anyhow::{Result, ensure};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Longer than any pause between records of a topic that is being read.
 const QUIET: Duration = Duration::from_secs(3);
@@ -51,7 +52,7 @@ pub(crate) fn rebalances_cooperatively(client: &Client) -> Result<()> {
 }
 
 fn poll_until(consumers: &[&BaseConsumer], condition: impl Fn() -> bool) -> bool {
-    let began = Instant::now();
+    let began = clock::now();
     while began.elapsed() < LIMIT {
         for consumer in consumers {
             consumer.poll(Duration::from_millis(20));

@@ -7,10 +7,10 @@ mod groups;
 mod transactions;
 
 use crate::client::Client;
+use crate::clock;
 use acteon_broker::{Broker, Config};
 use acteon_testkit::kafka::Kafka;
 use anyhow::Result;
-use std::time::Instant;
 
 /// The topics that the checks share; three partitions each, but for [`COMPACT`] with one.
 const IN: &str = "conformance-in";
@@ -45,7 +45,7 @@ fn run(bootstrap: &str) {
     let client = Client::new(bootstrap);
     let mut failures = Vec::new();
     for (name, check) in CHECKS {
-        let began = Instant::now();
+        let began = clock::now();
         let result = check(&client);
         let outcome = if result.is_ok() { "ok" } else { "FAILED" };
         eprintln!("{:6.2} s  {outcome:6}  {name}", began.elapsed().as_secs_f64());

@@ -110,7 +110,7 @@ impl KafkaSink {
     pub(crate) fn connect(kafka: &KafkaConfig, names: &Names, transactional_id: &str) -> Result<Self, LogError> {
         let defaults = [
             ("compression.type", "lz4"),
-            ("linger.ms", "2"),
+            ("linger.ms", "5"),
             ("batch.size", "524288"),
             ("reconnect.backoff.max.ms", "1000"),
             ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),

@@ -1,0 +1,76 @@
+//! `acteon run` on Apache Kafka: what the quickstart shows on the embedded broker, with nothing changed but the address.
+
+use crate::support::{acteon, binary, root};
+use acteon_testkit::kafka::Kafka;
+use acteon_testkit::process::Process;
+use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+
+/// Far more than anything here takes.
+const LIMIT: Duration = Duration::from_secs(90);
+const CONFIG: &str = "examples/quickstart/acteon.toml";
+
+/// A process with all roles, its state under `dir`.
+fn run(kafka: &Kafka, dir: &Path, instance_id: &str) -> Process {
+    std::fs::create_dir_all(dir).unwrap();
+    let config = dir.join("acteon.toml");
+    let text = std::fs::read_to_string(root().join(CONFIG)).unwrap();
+    let state = dir.join("state");
+    let processor = format!("{text}\n[processor]\ninstance_id = \"{instance_id}\"\nstate_dir = \"{}\"\n", state.display());
+    std::fs::write(&config, processor).unwrap();
+    let mut process = Process::command(binary())
+        .args(["run", "--port", "0", "--bootstrap-servers", kafka.bootstrap(), "-c"])
+        .arg(&config)
+        .env("RUST_LOG", "info")
+        .current_dir(root())
+        .start()
+        .unwrap();
+    process.wait_for_line("^Listening on ", LIMIT).unwrap();
+    process
+}
+
+#[test]
+fn the_quickstart_on_apache_kafka() {
+    let kafka = Kafka::start().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let common = ["--bootstrap-servers", kafka.bootstrap(), "-c", CONFIG];
+    let on_kafka = |args: &[&str]| acteon(&[args, &common].concat());
+
+    // Without topics nothing starts or is sent, and what to run is said.
+    for command in [&["run", "--port", "0"][..], &["topology", "check"]] {
+        let ran = on_kafka(command);
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        assert!(ran.stderr.contains("run: acteon topology apply"), "{}", ran.stderr);
+    }
+    let ran = on_kafka(&["produce", "examples/quickstart/actions.ndjson"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.error().contains("there is no topic acteon.actions"), "{}", ran.stderr);
+
+    let ran = on_kafka(&["topology", "apply"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("acteon.dispatch.pager"), "{}", ran.stdout);
+    assert_eq!(on_kafka(&["topology", "plan"]).stdout, "nothing to do\n");
+    assert_eq!(on_kafka(&["topology", "check"]).code, 0);
+
+    let mut older = run(&kafka, &dir.path().join("older"), "one");
+    let ran = on_kafka(&["produce", "examples/quickstart/actions.ndjson", "--wait", "--json"]);
+    assert_eq!(ran.code, 0, "{}\n{}\n{}", ran.stdout, ran.stderr, older.tail());
+    let summary: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
+    let expected = serde_json::json!(
+        {"executed": 5, "rerouted": 2, "deduplicated": 2, "suppressed": 1, "throttled": 1, "failed": 1}
+    );
+    assert_eq!(summary["summary"]["outcomes"], expected);
+
+    let applied = on_kafka(&["rules", "apply"]);
+    assert_eq!((applied.code, applied.stdout.as_str()), (0, "5 rules: as they are running\n"), "{}", applied.stderr);
+
+    // A second instance with the same id takes over: the older one stops, and says so.
+    let mut newer = run(&kafka, &dir.path().join("newer"), "one");
+    let again = on_kafka(&["produce", "examples/quickstart/actions.ndjson", "--wait", "--json"]);
+    assert_eq!(again.code, 0, "{}\n{}\n{}", again.stdout, again.stderr, newer.tail());
+    let status = older.wait(LIMIT).unwrap();
+    assert_eq!(status.code(), Some(3), "{}", older.tail());
+    assert!(older.tail().contains("was fenced"), "{}", older.tail());
+    assert!(newer.terminate(LIMIT).unwrap().success(), "{}", newer.tail());
+}
