@@ -1,9 +1,10 @@
 //! The command line.
 
 use crate::command;
-use crate::config::{self, Config, Overrides, Severity};
+use crate::config::{self, Config, Loaded, Overrides, Refused, Severity};
 use crate::exit::{self, Exit, Failure};
 use crate::logging::LogFormat;
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -70,30 +71,22 @@ impl Global {
     }
 
     /// Loads the configuration; what has no effect in it is logged.
-    pub(crate) fn load(&self, overrides: &Overrides) -> anyhow::Result<config::Loaded> {
-        match config::load(self.config.as_deref(), overrides) {
-            Ok(loaded) => {
-                for warning in &loaded.warnings {
-                    tracing::warn!("{warning}");
-                }
-                Ok(loaded)
-            }
-            Err(config::Refused(problems)) => {
-                let errors: Vec<String> = problems
-                    .iter()
-                    .filter(|problem| problem.severity == Severity::Error)
-                    .map(ToString::to_string)
-                    .collect();
-                Err(Failure::error(Exit::Refused, errors.join("\n")))
-            }
+    pub(crate) fn load(&self, overrides: &Overrides) -> Result<Loaded> {
+        let loaded = config::load(self.config.as_deref(), overrides).map_err(refused)?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
         }
+        Ok(loaded)
     }
 
-    /// The configuration of a command that only talks to Kafka: warnings about it are for the services.
-    pub(crate) fn load_quietly(&self) -> anyhow::Result<Config> {
-        config::load(self.config.as_deref(), &self.overrides()).map(|loaded| loaded.config).or_else(|_| {
-            // Loaded again for its error alone.
-            self.load(&self.overrides()).map(|loaded| loaded.config)
-        })
+    /// The configuration of a command that only talks to Kafka: warnings about the rest are for the services.
+    pub(crate) fn load_quietly(&self) -> Result<Config> {
+        Ok(config::load(self.config.as_deref(), &self.overrides()).map_err(refused)?.config)
     }
+}
+
+/// The errors among the problems, one line each.
+fn refused(Refused(problems): Refused) -> anyhow::Error {
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).map(ToString::to_string);
+    Failure::error(Exit::Refused, errors.collect::<Vec<_>>().join("\n"))
 }

@@ -129,7 +129,7 @@ pub(crate) struct Refused(pub(crate) Vec<Problem>);
 /// # Errors
 /// Everything that is wrong with it.
 pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Refused> {
-    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    let path = file.unwrap_or_else(|| Path::new(DEFAULT_FILE));
     let source = path.display().to_string();
     let refuse = |message: String| {
         Refused(vec![Problem { severity: Severity::Error, source: source.clone(), place: None, message }])
@@ -168,7 +168,7 @@ fn parse(source: &str, text: &str, overrides: &Overrides) -> Result<(Config, Vec
         Err(error) => {
             let key = error.span().and_then(|span| keys::key_at(&spans, &span));
             let message = one_line(error.message());
-            report.error(error.span(), key.map_or(message.clone(), |key| format!("`{key}`: {message}")));
+            report.error(error.span(), key.map_or_else(|| message.clone(), |key| format!("`{key}`: {message}")));
             return Err(Refused(report.into_problems()));
         }
     };

@@ -3,12 +3,10 @@
 use crate::config::Config;
 use acteon_core::unsupported;
 use acteon_rules::{
-    DefaultVerdict, Diagnostic, Evaluation, Names, Options, RuleAction, RuleSet, Severity, SourceFile, check_references,
-    compile, load_dir,
+    DefaultVerdict, Diagnostic, Evaluation, Names, Options, RuleAction, RuleSet, Severity, SourceFile,
+    check_references, compile, load_dir,
 };
-use acteon_schemas::{
-    Definition, MAX_RECORD_BYTES, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition,
-};
+use acteon_schemas::{Definition, MAX_RECORD_BYTES, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition};
 use acteon_topology::expiring_retention_ms;
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
@@ -157,11 +155,7 @@ pub(crate) fn of(config: &Config, files: &RuleFiles) -> Result<Vec<Definition>> 
         evaluation: config.rules.evaluation.clone(),
         default: config.rules.default.clone(),
         default_timezone: config.rules.default_timezone.clone(),
-        files: files
-            .0
-            .iter()
-            .map(|file| RuleFile { name: name(&file.name), text: file.text.clone() })
-            .collect(),
+        files: files.0.iter().map(|file| RuleFile { name: name(&file.name), text: file.text.clone() }).collect(),
     });
     let bytes = serde_json::to_vec(&rules)?.len();
     if bytes > MAX_RECORD_BYTES {

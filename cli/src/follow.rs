@@ -2,12 +2,12 @@
 
 use acteon_topology::KafkaConfig;
 use anyhow::{Context as _, Result};
-use rdkafka::{ClientContext, TopicPartitionList};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
+use rdkafka::{ClientContext, TopicPartitionList};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -16,8 +16,8 @@ pub(crate) enum LogFormat {
 
 /// Sends logs to standard error, filtered by `RUST_LOG`; without it, by `default` or else by the usual filter.
 pub(crate) fn init(format: LogFormat, default: Option<&str>) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(default.unwrap_or(DEFAULT_FILTER)));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default.unwrap_or(DEFAULT_FILTER)));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // An error means that there is a subscriber already, which then serves as well.
     match format {

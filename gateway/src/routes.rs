@@ -45,8 +45,7 @@ async fn metrics_prometheus(State(shared): State<Shared>) -> impl IntoResponse {
 
 /// The error body that clients parse, for a path that does not exist.
 async fn not_found(uri: Uri) -> (StatusCode, Json<Value>) {
-    let message =
-        format!("there is no {}; there are /health, /ready, /metrics and /metrics/prometheus", uri.path());
+    let message = format!("there is no {}; there are /health, /ready, /metrics and /metrics/prometheus", uri.path());
     let body = json!({ "error": message, "code": "NOT_FOUND", "message": message, "retryable": false });
     (StatusCode::NOT_FOUND, Json(body))
 }

@@ -1,11 +1,13 @@
 //! Real counterparts for tests and benchmarks: Apache Kafka ([`kafka::Kafka`]), child processes
-//! ([`process::Process`]) and an HTTP server that records what it is sent ([`http::Receiver`]).
+//! ([`process::Process`]) and an HTTP server that records what it is sent ([`http::Receiver`]); and a plain model of the
+//! processor to compare runs with ([`model`]).
 //!
 //! Every child process is guarded: it is killed when the test process ends, even by `kill -9`.
 
 pub mod clock;
 pub mod http;
 pub mod kafka;
+pub mod model;
 mod ports;
 pub mod process;
 

@@ -53,6 +53,13 @@ pub(super) async fn fetch(shared: &Shared, request: FetchRequest) -> FetchRespon
     FetchResponse::default().with_responses(round.topics)
 }
 
+/// Bytes that the response will have, about: growing a buffer of megabytes step by step copies it again and again.
+pub(super) fn size_hint(response: &FetchResponse) -> usize {
+    const PARTITION_BYTES: usize = 128;
+    let partitions = response.responses.iter().flat_map(|t| &t.partitions);
+    partitions.map(|p| PARTITION_BYTES + p.records.as_ref().map_or(0, Bytes::len)).sum()
+}
+
 fn read(shared: &Shared, request: &FetchRequest) -> Round {
     let room = usize::try_from(request.max_bytes).unwrap_or(0).min(MAX_RESPONSE_BYTES);
     let committed = request.isolation_level == READ_COMMITTED;

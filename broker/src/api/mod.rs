@@ -135,7 +135,11 @@ pub(crate) async fn dispatch(shared: &Shared, mut r: Request<'_>, out: &mut Byte
             }
             answer!(response);
         }
-        ApiKey::Fetch => answer!(fetch::fetch(shared, r.decode::<FetchRequest>()?).await),
+        ApiKey::Fetch => {
+            let response = fetch::fetch(shared, r.decode::<FetchRequest>()?).await;
+            out.reserve(fetch::size_hint(&response));
+            answer!(response);
+        }
         ApiKey::ListOffsets => answer!(list_offsets::list_offsets(shared, r.decode::<ListOffsetsRequest>()?, version)),
         ApiKey::OffsetForLeaderEpoch => {
             answer!(list_offsets::offset_for_leader_epoch(shared, r.decode::<OffsetForLeaderEpochRequest>()?));

@@ -1,6 +1,7 @@
 //! The broker stops without warning: killed inside a transaction, and by a failpoint between markers and "done".
 
 use crate::client::{Client, LIMIT, drain, send, send_offsets, take};
+use crate::clock;
 use acteon_broker::{Broker, Config};
 use acteon_testkit::free_port;
 use rdkafka::Offset;
@@ -107,7 +108,9 @@ fn a_crash_between_markers_and_done_is_made_good_at_the_next_start() {
     broker.faults().crash_before_done();
     std::thread::scope(|scope| {
         let committing = scope.spawn(|| producer.commit_transaction(LIMIT));
+        let began = clock::now();
         while !broker.is_halted() {
+            assert!(began.elapsed() < LIMIT, "the failpoint was not reached");
             std::thread::sleep(Duration::from_millis(5));
         }
         drop(broker);

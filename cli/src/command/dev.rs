@@ -74,7 +74,8 @@ impl Dev {
     fn banner(&self, config: &Config, prepared: &Prepared, http: Option<SocketAddr>) -> Result<()> {
         let bootstrap = config.kafka.bootstrap();
         let names = &config.topology.names;
-        let flag = if self.broker_port == BROKER_PORT { String::new() } else { format!(" --bootstrap-servers {bootstrap}") };
+        let flag =
+            if self.broker_port == BROKER_PORT { String::new() } else { format!(" --bootstrap-servers {bootstrap}") };
         let watched = if config.rules.watch { ", watched for changes" } else { "" };
         let providers: Vec<String> = config
             .providers

@@ -180,7 +180,7 @@ impl<'r> Run<'r> {
     }
 
     fn send(&mut self, number: u64, prepared: Prepared) -> Result<bool> {
-        if !self.sender.send(number, prepared.key.as_deref(), &prepared.value)? {
+        if !self.sender.send(number, prepared.key.as_deref().map(str::as_bytes), &prepared.value)? {
             self.held = Some((number, prepared));
             return Ok(false);
         }

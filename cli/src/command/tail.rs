@@ -65,9 +65,7 @@ impl What {
             Self::Outcomes => {
                 row(["TIME", "NAMESPACE:TENANT", "ACTION TYPE", "OUTCOME", "PROVIDER", "RULE", "ACTION ID"])
             }
-            Self::Audit => {
-                row(["TIME", "NAMESPACE:TENANT", "ACTION TYPE", "VERDICT", "PROVIDER", "RULE", "OUTCOME"])
-            }
+            Self::Audit => row(["TIME", "NAMESPACE:TENANT", "ACTION TYPE", "VERDICT", "PROVIDER", "RULE", "OUTCOME"]),
             Self::Dlq => format!("{:<12}  {:<28}  {:<16}  REASON / VALUE", "TIME", "SOURCE", "CODE"),
         }
     }

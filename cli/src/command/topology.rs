@@ -89,9 +89,7 @@ impl Show {
             output.json(wanted)?;
         } else {
             let replication = |factor: i16| if factor < 0 { "default".to_owned() } else { factor.to_string() };
-            let parties = |parties: &[topology::Party]| {
-                parties.iter().map(|party| word(party)).collect::<Vec<_>>().join(", ")
-            };
+            let parties = |parties: &[topology::Party]| parties.iter().map(word).collect::<Vec<_>>().join(", ");
             output.table(
                 &["topic", "partitions", "replication", "cleanup", "key", "written by", "read by"],
                 wanted.topics.iter().map(|topic| {

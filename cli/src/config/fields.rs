@@ -37,9 +37,9 @@ impl<'de> Deserializer<'de> for Names<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     #[derive(serde::Deserialize)]
-    #[allow(dead_code, reason = "only the names are looked at")]
     struct Two {
         one: u8,
         #[serde(rename = "type")]
@@ -49,6 +49,8 @@ mod tests {
     #[test]
     fn names_are_those_of_serde() {
         assert_eq!(super::of::<Two>(), ["one", "type"]);
+        let Two { one, kind } = serde_json::from_str(r#"{"one":1,"type":2}"#).unwrap();
+        assert_eq!((one, kind), (1, 2), "what the names stand for");
         assert!(super::of::<u8>().is_empty());
     }
 }

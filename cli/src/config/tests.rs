@@ -51,8 +51,7 @@ fn kafka_s_properties_come_quoted_or_dotted() {
 
 #[test]
 fn flags_and_environment_go_over_the_file() {
-    let overrides =
-        Overrides { bootstrap_servers: Some("b:2".into()), host: Some("0.0.0.0".into()), port: Some(0) };
+    let overrides = Overrides { bootstrap_servers: Some("b:2".into()), host: Some("0.0.0.0".into()), port: Some(0) };
     let text = "[kafka]\n\"bootstrap.servers\" = \"a:1\"\n[server]\nport = 1";
     let (config, _) = parse("acteon.toml", text, &overrides).unwrap();
     assert_eq!(config.kafka.bootstrap(), "b:2");
@@ -83,7 +82,10 @@ fn each_mistake_is_named_with_its_place_and_what_may_have_been_meant() {
         ("[processor]\nworkers = 0", "`processor.workers` is 0; it may be 1 to 64"),
         ("[processor]\ninstance_id = \"a/b\"", "`processor.instance_id` is refused"),
         ("[rules]\nevaluation = \"cascad\"", "it may be cascade or first_match (did you mean `cascade`?)"),
-        ("[rules]\ndefault_timezone = \"Berlin\"", "no IANA time zone such as Europe/Berlin (did you mean `Europe/Berlin`?)"),
+        (
+            "[rules]\ndefault_timezone = \"Berlin\"",
+            "no IANA time zone such as Europe/Berlin (did you mean `Europe/Berlin`?)",
+        ),
         ("[rules]\ndefault_timezone = \"US/Estern\"", "(did you mean `US/Eastern`?)"),
         ("[executor]\nmax_retries = 101", "2:15: error: `executor.max_retries` is 101"),
         ("[executor]\ntimeout_seconds = 0", "`executor.timeout_seconds` is 0ns"),
@@ -246,7 +248,11 @@ fn the_original_s_files_load_with_warnings_that_say_what_takes_the_place() {
                 "[auth] has no effect: this version has no access control",
             ],
         ),
-        (PIPELINE_FILE, 11, &["[chains] has no effect", "[circuit_breaker] has no effect", "[background] has no effect"]),
+        (
+            PIPELINE_FILE,
+            11,
+            &["[chains] has no effect", "[circuit_breaker] has no effect", "[background] has no effect"],
+        ),
         (ORDERS_FILE, 2, &["`server.approval_secret` has no effect", "[state_machines] has no effect"]),
     ];
     for (text, count, parts) in cases {

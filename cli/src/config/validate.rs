@@ -35,7 +35,7 @@ pub(super) fn validate(
     }
     let mut check = Check { spans, report };
     let server = check.server(raw.server, overrides);
-    let topology = check.topology(raw.topology);
+    let topology = check.topology(&raw.topology);
     let limits = check.limits(&raw.executor);
     let rules = check.rules(raw.rules);
     let providers = check.providers(raw.providers);
@@ -101,7 +101,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn topology(&mut self, raw: RawTopology) -> Option<Topology> {
+    fn topology(&mut self, raw: &RawTopology) -> Option<Topology> {
         let prefix = raw.prefix.as_deref().unwrap_or("acteon");
         let names = match Names::new(prefix) {
             Ok(names) => names,
@@ -222,7 +222,8 @@ impl Check<'_, '_> {
             self.missing(index, "name", "the name by which rules and actions call the provider");
             return None;
         };
-        let (ordered, max_retries, max_concurrent) = (raw.ordered.unwrap_or(false), raw.max_retries, raw.max_concurrent);
+        let (ordered, max_retries, max_concurrent) =
+            (raw.ordered.unwrap_or(false), raw.max_retries, raw.max_concurrent);
         let timeout = raw.timeout_seconds.map(Duration::from_secs);
         let settings = self.settings(index, raw)?;
         Some(ProviderConfig { name, settings, ordered, max_retries, timeout, max_concurrent })
@@ -232,8 +233,11 @@ impl Check<'_, '_> {
         let types = PROVIDER_TYPES.join(", ");
         match raw.provider_type.as_deref() {
             Some("log") => {
-                let given =
-                    [("url", raw.url.is_some()), ("method", raw.method.is_some()), ("headers", !raw.headers.is_empty())];
+                let given = [
+                    ("url", raw.url.is_some()),
+                    ("method", raw.method.is_some()),
+                    ("headers", !raw.headers.is_empty()),
+                ];
                 for (key, _) in given.into_iter().filter(|(_, given)| *given) {
                     self.error(&format!("providers[{index}].{key}"), "has no meaning for type \"log\"; remove it");
                 }

@@ -86,9 +86,8 @@ impl Watch {
             tracing::warn!(%diagnostic, "rules doubtful");
         }
         let names = &self.config.topology.names;
-        let published = definitions::of(&self.config, files).and_then(|definitions| {
-            Ok(acteon_runtime::definitions::publish(&self.config.kafka, names, &definitions)?)
-        });
+        let published = definitions::of(&self.config, files)
+            .and_then(|definitions| Ok(acteon_runtime::definitions::publish(&self.config.kafka, names, &definitions)?));
         match published {
             Ok(changed) => {
                 tracing::info!(rules = checked.rule_count(), changed, "rules published");

@@ -5,7 +5,8 @@ use std::fs;
 fn config_check_tells_every_mistake_and_exits_with_1() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bad.toml");
-    fs::write(&file, "[server]\nprot = 8080\n\n[state]\nbackend = \"redis\"\n\n[executor]\nmax_retries = 1000\n").unwrap();
+    fs::write(&file, "[server]\nprot = 8080\n\n[state]\nbackend = \"redis\"\n\n[executor]\nmax_retries = 1000\n")
+        .unwrap();
     let ran = acteon(&["config", "check", "-c", file.to_str().unwrap()]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     let name = file.display();
@@ -57,8 +58,7 @@ fn rules_check_names_file_line_and_column() {
     .unwrap();
     let ran = acteon(&["rules", "check", rules.to_str().unwrap()]);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
-    let expected =
-        format!("{}/a.yaml:3:39: error: unknown operator `eqq` (did you mean `eq`?)", rules.display());
+    let expected = format!("{}/a.yaml:3:39: error: unknown operator `eqq` (did you mean `eq`?)", rules.display());
     assert!(ran.stdout.starts_with(&expected), "{}", ran.stdout);
     assert!(ran.stdout.ends_with("1 file: 1 error, 0 warnings\n"), "{}", ran.stdout);
 }
@@ -105,7 +105,8 @@ fn the_examples_and_the_starter_rules_are_good() {
 
 #[test]
 fn rules_explain_tells_why() {
-    let action = r#"{"namespace":"n","tenant":"t","provider":"email","action_type":"a","payload":{"priority":"urgent"}}"#;
+    let action =
+        r#"{"namespace":"n","tenant":"t","provider":"email","action_type":"a","payload":{"priority":"urgent"}}"#;
     let args = ["rules", "explain", "--action", "-", "--rules", "examples/quickstart/rules"];
     let ran = acteon_with(&args, action);
     assert_eq!(ran.code, 0, "{}", ran.stderr);

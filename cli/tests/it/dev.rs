@@ -12,14 +12,15 @@ use std::time::Duration;
 /// Far more than anything here takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
-struct Dev {
+/// A running `acteon dev` on free ports.
+pub(crate) struct Dev {
     process: Process,
     kafka: String,
     http: String,
 }
 
 impl Dev {
-    fn start(data_dir: &Path, config: &Path) -> Self {
+    pub(crate) fn start(data_dir: &Path, config: &Path) -> Self {
         let mut process = Process::command(binary())
             .args(["dev", "--broker-port", "0", "--port", "0", "--data-dir"])
             .arg(data_dir)
@@ -40,7 +41,7 @@ impl Dev {
     }
 
     /// Sends actions and returns their outcomes by line.
-    fn produce(&self, input: &str) -> BTreeMap<u64, Value> {
+    pub(crate) fn produce(&self, input: &str) -> BTreeMap<u64, Value> {
         let ran = self.acteon(&["produce", "-", "--wait", "--json"], input);
         assert_eq!(ran.code, 0, "{}\n{}\n{}", ran.stdout, ran.stderr, self.process.tail());
         let rows = ran.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -55,7 +56,7 @@ impl Dev {
         self.produce(&action)[&1]["outcome"].as_str().unwrap().to_owned()
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let status = self.process.terminate(LIMIT).unwrap();
         assert!(status.success(), "{status}\n{}", self.process.tail());
     }

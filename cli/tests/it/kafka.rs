@@ -1,6 +1,6 @@
 //! `acteon run` on Apache Kafka: what the quickstart shows on the embedded broker, with nothing changed but the address.
 
-use crate::support::{acteon, binary, root};
+use crate::support::{acteon, acteon_with, binary, root};
 use acteon_testkit::kafka::Kafka;
 use acteon_testkit::process::Process;
 use serde_json::Value;
@@ -17,7 +17,8 @@ fn run(kafka: &Kafka, dir: &Path, instance_id: &str) -> Process {
     let config = dir.join("acteon.toml");
     let text = std::fs::read_to_string(root().join(CONFIG)).unwrap();
     let state = dir.join("state");
-    let processor = format!("{text}\n[processor]\ninstance_id = \"{instance_id}\"\nstate_dir = \"{}\"\n", state.display());
+    let processor =
+        format!("{text}\n[processor]\ninstance_id = \"{instance_id}\"\nstate_dir = \"{}\"\n", state.display());
     std::fs::write(&config, processor).unwrap();
     let mut process = Process::command(binary())
         .args(["run", "--port", "0", "--bootstrap-servers", kafka.bootstrap(), "-c"])
@@ -28,6 +29,14 @@ fn run(kafka: &Kafka, dir: &Path, instance_id: &str) -> Process {
         .unwrap();
     process.wait_for_line("^Listening on ", LIMIT).unwrap();
     process
+}
+
+/// Actions for every partition: an instance finds out that it is fenced when it has something to commit.
+fn many_tenants() -> String {
+    let action = |tenant| {
+        format!(r#"{{"namespace":"n","tenant":"{tenant}","provider":"email","action_type":"a","payload":{{}}}}"#)
+    };
+    (0..64).map(action).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -67,7 +76,7 @@ fn the_quickstart_on_apache_kafka() {
 
     // A second instance with the same id takes over: the older one stops, and says so.
     let mut newer = run(&kafka, &dir.path().join("newer"), "one");
-    let again = on_kafka(&["produce", "examples/quickstart/actions.ndjson", "--wait", "--json"]);
+    let again = acteon_with(&[&["produce", "-", "--wait", "--json"], &common[..]].concat(), &many_tenants());
     assert_eq!(again.code, 0, "{}\n{}\n{}", again.stdout, again.stderr, newer.tail());
     let status = older.wait(LIMIT).unwrap();
     assert_eq!(status.code(), Some(3), "{}", older.tail());

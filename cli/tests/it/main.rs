@@ -6,5 +6,6 @@ mod compose;
 mod dev;
 mod help;
 mod kafka;
+mod patterns;
 mod start;
 mod support;

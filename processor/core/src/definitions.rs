@@ -1,5 +1,5 @@
 use crate::redact::Redaction;
-use acteon_rules::{DefaultVerdict, Diagnostic, Evaluation, Names, Options, RuleAction, RuleSet, SourceFile};
+use acteon_rules::{DefaultVerdict, Diagnostic, Evaluation, Names, Options, Rule, RuleAction, RuleSet, SourceFile};
 use acteon_schemas::{RulesDefinition, SettingsDefinition};
 use std::collections::BTreeSet;
 
@@ -102,22 +102,35 @@ pub fn unsupported(rules: &RuleSet) -> Vec<Diagnostic> {
         .rules()
         .iter()
         .filter_map(|rule| {
-            let what = match &rule.action {
-                RuleAction::Allow
-                | RuleAction::Deny
-                | RuleAction::Suppress { .. }
-                | RuleAction::Modify { .. }
-                | RuleAction::Deduplicate { .. }
-                | RuleAction::Throttle { .. }
-                | RuleAction::Reroute { .. } => return None,
-                RuleAction::Chain { .. }
-                | RuleAction::Group { .. }
-                | RuleAction::Schedule { .. }
-                | RuleAction::RequestApproval { .. }
-                | RuleAction::StateMachine { .. } => rule.action.tag(),
-            };
-            let message = format!("rule `{}`: action type `{what}` is not performed by this version", rule.name);
+            let what = unsupported_part(rule)?;
+            let message = format!("rule `{}`: {what} is not performed by this version", rule.name);
             Some(Diagnostic::error(&rule.source.file, rule.source.place, message))
         })
         .collect()
+}
+
+fn unsupported_part(rule: &Rule) -> Option<String> {
+    if let Some(function) = rule.functions().first() {
+        return Some(format!("`{}`", function.name()));
+    }
+    if !rule.mute_time_intervals.is_empty() || !rule.active_time_intervals.is_empty() {
+        return Some("a time interval".to_owned());
+    }
+    if rule.weight.is_some() {
+        return Some("`weight`".to_owned());
+    }
+    match &rule.action {
+        RuleAction::Allow
+        | RuleAction::Deny
+        | RuleAction::Suppress { .. }
+        | RuleAction::Modify { .. }
+        | RuleAction::Deduplicate { .. }
+        | RuleAction::Throttle { .. }
+        | RuleAction::Reroute { .. } => None,
+        RuleAction::Chain { .. }
+        | RuleAction::Group { .. }
+        | RuleAction::Schedule { .. }
+        | RuleAction::RequestApproval { .. }
+        | RuleAction::StateMachine { .. } => Some(format!("action type `{}`", rule.action.tag())),
+    }
 }

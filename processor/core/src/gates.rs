@@ -95,8 +95,8 @@ impl<S: State> Host for Gates<'_, S> {
         _args: &[FieldValue<'_>],
         _subject: &Subject<'_>,
     ) -> Result<Value, StateError> {
-        // No rule of this version makes an event, so none is active and none has a state; rules that count or look
-        // for past actions are refused when definitions are compiled.
+        // Definitions that call one are refused when they are compiled: no rule of this version makes an event, so
+        // none is active and none has a state.
         Ok(match function {
             Function::HasActiveEvent | Function::EventInState => Value::Bool(false),
             Function::GetEventState | Function::StateSeen | Function::StateCounter => Value::Null,

@@ -37,8 +37,17 @@ impl Store {
         }
     }
 
-    /// Whether its entries expire by themselves: they live in the expiring changelog, and their values begin with
-    /// the time of expiry.
+    /// Whether the expiring changelog backs it, rather than the compacted one. The clock is there since every transaction
+    /// that moves it writes other expiring state as well: each further topic costs a transaction a marker a partition.
+    /// A partition idle for longer than that changelog's retention has no state left that its old time could matter to.
+    #[must_use]
+    pub fn is_in_expiring_changelog(self) -> bool {
+        match self {
+            Self::Clock | Self::Dedup | Self::Throttle | Self::Seen => true,
+        }
+    }
+
+    /// Whether its entries expire by themselves: their values begin with the time of expiry.
     #[must_use]
     pub fn expires(self) -> bool {
         match self {

@@ -82,6 +82,20 @@ impl Condition {
         }
     }
 
+    /// Collects the functions that the condition calls.
+    pub(crate) fn functions(&self, found: &mut Vec<Function>) {
+        match self {
+            Self::Always => {}
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.functions(found)),
+            Self::Not(inner) => inner.functions(found),
+            Self::Predicate(predicate) => {
+                if let Operand::Call(function, _) = predicate.operand {
+                    found.push(function);
+                }
+            }
+        }
+    }
+
     /// Why a condition that does not hold does not: the first failing part of an `all`, every
     /// part of an `any`.
     pub(crate) fn explain<H: Host>(

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::condition::Condition;
 use crate::diagnostic::Place;
 use crate::path::FieldPath;
+use crate::walk::Function;
 
 /// One rule of a [`crate::RuleSet`].
 #[derive(Debug, Clone)]
@@ -215,6 +216,14 @@ impl Rule {
             file: self.source.file.clone(),
             line: self.source.place.line,
         }
+    }
+
+    /// The functions that the condition calls: what it asks of state.
+    #[must_use]
+    pub fn functions(&self) -> Vec<Function> {
+        let mut found = Vec::new();
+        self.condition.functions(&mut found);
+        found
     }
 
     /// The condition, as one line.

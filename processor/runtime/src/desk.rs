@@ -224,8 +224,8 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             task.clock.store(&mut task.overlay);
             task.overlay.keep_step();
             for (key, value) in task.overlay.writes() {
-                let expires = keys::Store::of(key).is_some_and(keys::Store::expires);
-                let topic = if expires { OutTopic::ChangelogExpiring } else { OutTopic::Changelog };
+                let expiring = keys::Store::of(key).is_some_and(keys::Store::is_in_expiring_changelog);
+                let topic = if expiring { OutTopic::ChangelogExpiring } else { OutTopic::Changelog };
                 let record =
                     OutRecord { topic, partition: Some(*partition), key: Some(key), value, headers: &[] };
                 match sink.send(&record, Tag::Changelog) {

@@ -80,9 +80,8 @@ impl Sender {
     }
 
     /// Queues a record; false if the queue is full at the moment.
-    pub(crate) fn send(&mut self, line: u64, key: Option<impl AsRef<[u8]>>, value: &[u8]) -> Result<bool> {
+    pub(crate) fn send(&mut self, line: u64, key: Option<&[u8]>, value: &[u8]) -> Result<bool> {
         let mut record = BaseRecord::with_opaque_to(&self.topic, Box::new(line)).payload(value);
-        let key = key.as_ref().map(AsRef::as_ref);
         if let Some(key) = key {
             record = record.key(key);
         }

@@ -31,7 +31,10 @@ impl Apply {
         let files = RuleFiles::read(directory)?;
         let checked = files.check(&config, true);
         if checked.has_errors() {
-            return Err(Failure::error(Exit::Failed, format!("{}\nnothing was published", checked.errors().join("\n"))));
+            return Err(Failure::error(
+                Exit::Failed,
+                format!("{}\nnothing was published", checked.errors().join("\n")),
+            ));
         }
         let definitions: Vec<Definition> = definitions::of(&config, &files)?;
         let changed = acteon_runtime::definitions::publish(&config.kafka, &config.topology.names, &definitions)?;

@@ -100,10 +100,10 @@ fn show(explanation: &Explanation, output: &mut Output) -> Result<()> {
             ]
         }),
     )?;
-    let rule = explanation.matched_rule.as_ref().map_or_else(
-        || "no rule decides: the default holds".to_owned(),
-        |rule| format!("rule {rule} decides"),
-    );
+    let rule = explanation
+        .matched_rule
+        .as_ref()
+        .map_or_else(|| "no rule decides: the default holds".to_owned(), |rule| format!("rule {rule} decides"));
     output.line(format!("\nverdict   {} ({rule})", explanation.verdict))?;
     output.line(format!("provider  {}", explanation.provider))?;
     output.line(format!("payload   {}", explanation.payload))?;

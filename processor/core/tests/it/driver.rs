@@ -1,0 +1,60 @@
+//! One task without a broker, on a clock that the test moves.
+
+use acteon_core::{Definitions, Input, InputKind, MemoryState, PartitionClock, Recorder, Stepped, Task, step};
+use acteon_schemas::{Coordinates, RuleFile, RulesDefinition, SettingsDefinition};
+use std::collections::BTreeMap;
+
+/// Settings of most tests.
+pub(crate) fn settings() -> SettingsDefinition {
+    SettingsDefinition {
+        audit_store_payload: true,
+        audit_redact_fields: vec!["card.number".into()],
+        audit_redact_placeholder: "[REDACTED]".into(),
+    }
+}
+
+/// Compiles rules for the providers of the examples.
+pub(crate) fn definitions(rules: &str, default: &str) -> Definitions {
+    let providers = ["email", "sms", "slack", "webhook"].map(str::to_owned).into();
+    let rules = RulesDefinition {
+        evaluation: "cascade".into(),
+        default: default.into(),
+        default_timezone: "UTC".into(),
+        files: vec![RuleFile { name: "rules.yaml".into(), text: rules.into() }],
+    };
+    Definitions::compile(7, &rules, &settings(), providers).unwrap()
+}
+
+/// A task and its state.
+pub(crate) struct Driver {
+    pub(crate) definitions: Definitions,
+    pub(crate) state: MemoryState,
+    clock: PartitionClock,
+    offsets: BTreeMap<&'static str, i64>,
+}
+
+impl Driver {
+    pub(crate) fn new(definitions: Definitions) -> Self {
+        Self { definitions, state: MemoryState::default(), clock: PartitionClock::default(), offsets: BTreeMap::new() }
+    }
+
+    /// Feeds one record, at a time in milliseconds since 1970.
+    pub(crate) fn feed(&mut self, topic: &'static str, at: i64, value: &[u8]) -> (Stepped, Recorder) {
+        let kind = match topic {
+            "actions" => InputKind::Action,
+            "repartition" => InputKind::Repartitioned,
+            "commands" => InputKind::Command,
+            "results" => InputKind::Result,
+            other => panic!("no topic {other}"),
+        };
+        let offset = self.offsets.entry(topic).or_insert(0);
+        let source = Coordinates { topic: topic.into(), partition: 0, offset: *offset };
+        *offset += 1;
+        let input = Input { kind, source, origin: None, value: Some(value) };
+        let mut effects = Recorder::default();
+        let now = self.clock.advance(at);
+        let task = Task { partition: 0, partitions: 1 };
+        let stepped = step(&self.definitions, task, &mut self.state, now, &input, &mut effects).unwrap();
+        (stepped, effects)
+    }
+}
