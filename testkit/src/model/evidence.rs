@@ -88,7 +88,6 @@ pub(super) struct Answer {
 /// An outcome record.
 #[derive(Debug, Clone)]
 pub(super) struct Told {
-    pub(super) offset: i64,
     pub(super) source: Place,
     pub(super) action_id: String,
     pub(super) outcome: String,
@@ -238,7 +237,6 @@ impl Evidence {
             retry["secs"].as_i64().and_then(|secs| Some(secs * 1000 + retry["nanos"].as_i64()? / 1_000_000));
         let attempted = detail["Failed"]["attempts"].as_i64().is_some_and(|attempts| attempts > 0);
         Some(Told {
-            offset: record.offset,
             source: self.source(&json)?,
             action_id: text(&json, "action_id")?,
             completes: matches!(outcome.as_str(), "executed" | "rerouted") || attempted,

@@ -91,9 +91,22 @@ impl Bench {
         })
     }
 
+    /// Deletes a topic and makes it again, empty.
+    pub fn recreate(&self, topic: &str) {
+        use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+        let admin: AdminClient<rdkafka::client::DefaultClientContext> = self.kafka.client().create().unwrap();
+        let options = AdminOptions::new();
+        futures::executor::block_on(admin.delete_topics(&[topic], &options)).unwrap()[0].as_ref().unwrap();
+        let new = NewTopic::new(topic, self.partitions, TopicReplication::Fixed(1));
+        let made = acteon_testkit::wait_until(LIMIT, || {
+            futures::executor::block_on(admin.create_topics([&new], &options)).unwrap()[0].is_ok()
+        });
+        assert!(made, "{topic} not made again");
+    }
+
     pub fn producer(&self) -> BaseProducer {
         let mut config: ClientConfig = self.kafka.client();
-        config.set("partitioner", "murmur2_random").set("linger.ms", "5").create().unwrap()
+        config.set("partitioner", "murmur2_random").set("linger.ms", "5").set("message.max.bytes", "4000000").create().unwrap()
     }
 
     /// Produces values under their tenants' keys.
@@ -140,6 +153,31 @@ impl Bench {
         assert_eq!(seen.len(), count, "records of {topic}");
         seen
     }
+}
+
+/// An embedded broker on a directory that goes with it.
+pub fn embedded() -> (Embedded, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = acteon_broker::Broker::start(acteon_broker::Config::new(directory.path().join("broker"))).unwrap();
+    let bootstrap = broker.bootstrap();
+    (Embedded { broker, _directory: directory }, bootstrap)
+}
+
+/// A broker and its directory, dropped in that order.
+pub struct Embedded {
+    broker: acteon_broker::Broker,
+    _directory: tempfile::TempDir,
+}
+
+impl Embedded {
+    pub fn faults(&self) -> acteon_broker::Faults {
+        self.broker.faults()
+    }
+}
+
+/// Keys and values as `produce` takes them.
+pub fn borrowed(records: &[(String, Vec<u8>)]) -> Vec<(&str, Vec<u8>)> {
+    records.iter().map(|(key, value)| (key.as_str(), value.clone())).collect()
 }
 
 fn headers(message: &impl Message) -> Vec<(String, String)> {

@@ -3,3 +3,5 @@
 
 mod harness;
 mod processing;
+mod restart;
+mod trouble;

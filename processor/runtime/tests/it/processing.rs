@@ -1,6 +1,6 @@
 //! A processor against Apache Kafka 4.1.
 
-use crate::harness::{Bench, action};
+use crate::harness::{Bench, action, borrowed};
 use acteon_testkit::kafka::Kafka;
 use std::collections::BTreeMap;
 
@@ -15,10 +15,6 @@ rules:
     condition: {field: action.payload.priority, eq: urgent}
     action: {type: reroute, target_provider: webhook}
 ";
-
-fn borrowed(records: &[(String, Vec<u8>)]) -> Vec<(&str, Vec<u8>)> {
-    records.iter().map(|(key, value)| (key.as_str(), value.clone())).collect()
-}
 
 #[test]
 fn actions_are_decided_and_misplaced_or_broken_ones_are_not_lost() {

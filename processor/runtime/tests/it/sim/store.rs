@@ -1,0 +1,174 @@
+//! A store whose crash loses the latest writes, as RocksDB's without a write-ahead log does: what was written last is
+//! gone, and with it the offsets.
+
+use super::broker::Topic;
+use super::hub::{Seam, Shared};
+use super::plant::Plant;
+use acteon_core::{is_expired, keys};
+use acteon_runtime::{ChangelogOffsets, Store, StoreError, Stores, Write};
+use std::collections::BTreeMap;
+
+/// A store left alone for longer is emptied, in milliseconds.
+const MAX_IDLE_MS: i64 = 12 * 3600 * 1000;
+/// One write in so many is followed by a flush of everything so far.
+const FLUSH: u32 = 8;
+/// One write in so many is followed by a compaction, which drops what has expired.
+const COMPACTION: u32 = 8;
+
+type Batch = (Vec<(Vec<u8>, Option<Vec<u8>>)>, ChangelogOffsets, i64);
+
+/// What is in a process's directory of a task.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    pub entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    offsets: ChangelogOffsets,
+    alive: i64,
+    /// Whether a worker has it open.
+    open: bool,
+}
+
+impl Disk {
+    fn apply(&mut self, (writes, offsets, now): &Batch) {
+        for (key, value) in writes {
+            match value {
+                Some(value) => self.entries.insert(key.clone(), value.clone()),
+                None => self.entries.remove(key),
+            };
+        }
+        (self.offsets, self.alive) = (*offsets, *now);
+    }
+
+    /// Drops what has expired by the store's own time.
+    fn compact(&mut self, now: i64) {
+        let expires = |key: &[u8]| keys::Store::of(key).is_some_and(keys::Store::expires);
+        self.entries.retain(|key, value| !(expires(key) && is_expired(value, now)));
+    }
+}
+
+pub struct SimStores(pub Seam);
+
+impl Stores for SimStores {
+    type Store = SimStore;
+
+    fn open(&mut self, partition: i32, now: i64) -> Result<SimStore, StoreError> {
+        let mut shared = self.0.hub.shared();
+        let disk = shared.disks.entry((self.0.who.process, partition)).or_default();
+        if disk.open {
+            shared.count("store in use");
+            return Err(failed("in use"));
+        }
+        disk.open = true;
+        if now.saturating_sub(disk.alive) > MAX_IDLE_MS {
+            *disk = Disk { open: true, ..Disk::default() };
+        }
+        let disk = disk.clone();
+        Ok(SimStore { seam: self.0.clone(), partition, flushed: disk.clone(), disk, unflushed: Vec::new() })
+    }
+}
+
+pub struct SimStore {
+    seam: Seam,
+    partition: i32,
+    disk: Disk,
+    /// What a crash leaves for certain.
+    flushed: Disk,
+    unflushed: Vec<Batch>,
+}
+
+impl SimStore {
+    /// A store holds nothing that the log could still take back.
+    fn check(&self, shared: &mut Shared, offsets: ChangelogOffsets) {
+        let stable = |topic| shared.broker.stable(topic, self.partition);
+        if offsets.compacted > stable(Topic::Changelog) || offsets.expiring > stable(Topic::Expiring) {
+            shared.violations.push(format!("store of task {} is ahead of the log: {offsets:?}", self.partition));
+        }
+        if offsets.max(self.disk.offsets) != offsets {
+            shared.violations.push(format!("store of task {} goes backwards: {offsets:?}", self.partition));
+        }
+    }
+}
+
+impl Store for SimStore {
+    fn get(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool, StoreError> {
+        let value = self.disk.entries.get(key);
+        out.extend_from_slice(value.map_or(&[], Vec::as_slice));
+        Ok(value.is_some())
+    }
+
+    fn scan(&self, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let from = self.disk.entries.range(prefix.to_vec()..).map(|(key, _)| key);
+        Ok(from.take_while(|key| key.starts_with(prefix)).take(limit).cloned().collect())
+    }
+
+    fn apply(
+        &mut self,
+        writes: &mut dyn Iterator<Item = Write<'_>>,
+        offsets: ChangelogOffsets,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let writes = writes.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect();
+        let seam = self.seam.clone();
+        let applied = seam.call("apply", false, |shared| {
+            self.check(shared, offsets);
+            let batch = (writes, offsets, now);
+            self.disk.apply(&batch);
+            self.unflushed.push(batch);
+            if shared.rng.u32(0..FLUSH) == 0 {
+                self.flushed.clone_from(&self.disk);
+                self.unflushed.clear();
+            }
+            if shared.rng.u32(0..COMPACTION) == 0 {
+                self.flushed.compact(now);
+                self.disk.compact(now);
+            }
+            Ok(())
+        });
+        applied.map_err(|error| failed(&error.to_string()))
+    }
+
+    fn offsets(&self) -> ChangelogOffsets {
+        self.disk.offsets
+    }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        self.disk = Disk { open: true, ..Disk::default() };
+        self.flush()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.disk.entries.len() as u64
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        if self.seam.is_dead() {
+            return Err(failed("the process is dead"));
+        }
+        self.flushed.clone_from(&self.disk);
+        self.unflushed.clear();
+        Ok(())
+    }
+}
+
+impl Drop for SimStore {
+    fn drop(&mut self) {
+        let mut shared = self.seam.hub.shared();
+        if shared.dead.contains(&self.seam.who.incarnation) {
+            let offsets = self.disk.offsets;
+            let kept = shared.rng.usize(0..=self.unflushed.len());
+            self.disk.clone_from(&self.flushed);
+            for batch in &self.unflushed[..kept] {
+                self.disk.apply(batch);
+            }
+            if shared.is_planted(Plant::TornStore) {
+                self.disk.offsets = offsets;
+            }
+        }
+        self.disk.open = false;
+        let place = (self.seam.who.process, self.partition);
+        shared.disks.insert(place, std::mem::take(&mut self.disk));
+    }
+}
+
+fn failed(problem: &str) -> StoreError {
+    StoreError { place: "simulated".to_owned(), problem: problem.to_owned() }
+}
