@@ -59,11 +59,12 @@ pub(crate) fn prepare(config: &Config) -> Result<Prepared> {
 pub(crate) struct Http {
     runtime: Runtime,
     running: Arc<Running>,
+    /// Taken out when it is stopped.
     gateway: Option<Gateway>,
 }
 
 impl Http {
-    /// Sets up metrics and, for the role `gateway`, listens.
+    /// Sets up metrics and listens: whatever its roles, a process answers for its health and its metrics.
     ///
     /// # Errors
     /// The port is taken.
@@ -78,13 +79,9 @@ impl Http {
             .build()
             .context("no threads for the http endpoints")?;
         let running = Arc::new(Running::new(roles));
-        let gateway = if roles.contains(&Role::Gateway) {
-            let (host, port) = (&config.server.host, config.server.port);
-            Some(runtime.block_on(Gateway::start(host, port, running.probes(), metrics))?)
-        } else {
-            None
-        };
-        Ok(Self { runtime, running, gateway })
+        let (host, port) = (&config.server.host, config.server.port);
+        let gateway = runtime.block_on(Gateway::start(host, port, running.probes(), metrics))?;
+        Ok(Self { runtime, running, gateway: Some(gateway) })
     }
 
     /// Where HTTP is answered, if it is.

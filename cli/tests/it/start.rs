@@ -39,9 +39,9 @@ fn a_data_directory_that_can_t_be_made_is_named() {
 #[test]
 fn a_kafka_that_does_not_answer_ends_every_command_with_4() {
     let address = format!("127.0.0.1:{}", free_port().unwrap());
-    let run = ["run", "--kafka-timeout", "500ms", "--port", "0", "--bootstrap-servers", &address];
+    let run = ["run", "--kafka-timeout", "3s", "--port", "0", "--bootstrap-servers", &address];
     let ran = acteon(&run);
-    one_line(&ran, 4, &[&address, "gave up after 500ms"]);
+    one_line(&ran, 4, &[&address, "gave up after 3s"]);
     assert!(ran.stderr.contains("waiting up to"), "it says that it waits:\n{}", ran.stderr);
     let ran = acteon(&["topology", "check", "--bootstrap-servers", &address]);
     one_line(&ran, 4, &[&address]);

@@ -113,6 +113,10 @@ impl KafkaSink {
             ("linger.ms", "5"),
             ("batch.size", "524288"),
             ("reconnect.backoff.max.ms", "1000"),
+            // A coordinator that still writes the last transaction's markers asks to come again: 100 ms, the default,
+            // is ten times what it needs.
+            ("retry.backoff.ms", "5"),
+            ("retry.backoff.max.ms", "1000"),
             ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
             ("queue.buffering.max.messages", "200000"),
             ("queue.buffering.max.kbytes", "65536"),

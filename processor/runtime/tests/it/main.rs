@@ -4,4 +4,5 @@
 mod harness;
 mod processing;
 mod restart;
+mod sim;
 mod trouble;

@@ -7,6 +7,7 @@ use super::restorer::SimRestorer;
 use super::sink::SimSink;
 use super::source::SimSource;
 use super::store::{Disk, SimStores};
+use super::traffic::Traffic;
 use acteon_core::Definitions;
 use acteon_runtime::{Clock, LogError, Worker};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,12 +56,15 @@ pub struct Shared {
     pub fault_rate: u32,
     /// How far each process's wall clock is off, in milliseconds.
     pub skew: [i64; PROCESSES],
+    pub traffic: Traffic,
     pub disks: BTreeMap<(usize, i32), Disk>,
     /// The incarnation that each group member belongs to.
     pub members: BTreeMap<u64, u64>,
     pub dead: BTreeSet<u64>,
     /// Incarnations that stand still: no call returns, no heartbeat is sent.
     pub frozen: BTreeSet<u64>,
+    /// How many processes have been started.
+    pub incarnations: u64,
     pub depth: usize,
     /// What was seen to be wrong while the world was running.
     pub violations: Vec<String>,

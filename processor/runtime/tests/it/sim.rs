@@ -1,0 +1,104 @@
+//! Deterministic simulation of the worker: the loop of production over a log, stores and clocks in memory, with crashes,
+//! errors and stand-stills at every call, all of it following from a seed.
+//!
+//! `SEED=123 cargo test -p acteon-runtime simulation` runs one seed and tells all that happened; `SEEDS=n` runs more or
+//! fewer of them.
+
+mod broker;
+mod group;
+mod hub;
+mod plant;
+mod restorer;
+mod sink;
+mod source;
+mod store;
+mod traffic;
+mod verdict;
+mod world;
+
+use acteon_core::Definitions;
+use acteon_schemas::{RuleFile, RulesDefinition, SettingsDefinition};
+use acteon_testkit::model;
+use plant::Plant;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use world::run;
+
+/// Seeds run where `SEEDS` says nothing else.
+const SEEDS: u64 = 1_000;
+/// A planted bug must be found within so many seeds.
+const SEEDS_A_PLANT: u64 = 100;
+/// Most lines of a failing seed's course that are printed.
+const TRACE_LINES: usize = 60;
+
+fn definitions() -> Arc<Definitions> {
+    let rules = RulesDefinition {
+        evaluation: "cascade".into(),
+        default: "allow".into(),
+        default_timezone: "UTC".into(),
+        files: vec![RuleFile { name: "model.yaml".into(), text: model::RULES.into() }],
+    };
+    let settings = SettingsDefinition {
+        audit_store_payload: true,
+        audit_redact_fields: Vec::new(),
+        audit_redact_placeholder: String::new(),
+    };
+    let providers = model::PROVIDERS.map(str::to_owned).into();
+    Arc::new(Definitions::compile(1, &rules, &settings, providers).unwrap())
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+/// Fails with what is wrong with a seed, and what happened before.
+fn fail(seed: u64, definitions: &Arc<Definitions>, lines: usize) -> ! {
+    let course = run(seed, None, true, definitions);
+    let trace = &course.trace[course.trace.len().saturating_sub(lines)..];
+    panic!("seed {seed} (SEED={seed} tells more)\n{}\n\n{}", trace.join("\n"), course.violations.join("\n"));
+}
+
+#[test]
+fn simulation() {
+    let definitions = definitions();
+    if let Some(seed) = number("SEED") {
+        let course = run(seed, None, true, &definitions);
+        let (trace, violations) = (course.trace.join("\n"), course.violations.join("\n"));
+        eprintln!("{trace}\n{:?}\n{violations}", course.counts);
+        assert!(violations.is_empty(), "seed {seed}");
+        return;
+    }
+    let mut counts = BTreeMap::<&str, u64>::new();
+    for seed in 0..number("SEEDS").unwrap_or(SEEDS) {
+        let course = run(seed, None, false, &definitions);
+        if !course.violations.is_empty() {
+            fail(seed, &definitions, TRACE_LINES);
+        }
+        for (what, count) in course.counts {
+            *counts.entry(what).or_default() += count;
+        }
+    }
+    eprintln!("{counts:?}");
+    for what in ["decision", "crash in a call", "error of a call", "freeze in a call", "delayed commit", "abort", "restore"] {
+        assert!(counts.contains_key(what), "never seen: {what}");
+    }
+}
+
+#[test]
+fn a_seed_always_takes_the_same_course() {
+    let definitions = definitions();
+    for seed in 0..5 {
+        let (first, second) = (run(seed, None, true, &definitions), run(seed, None, true, &definitions));
+        assert_eq!((first.digest, first.trace), (second.digest, second.trace), "seed {seed}");
+    }
+}
+
+#[test]
+fn the_simulation_finds_planted_bugs() {
+    let definitions = definitions();
+    for plant in Plant::ALL {
+        let found = (0..SEEDS_A_PLANT).find(|seed| !run(*seed, Some(plant), false, &definitions).violations.is_empty());
+        eprintln!("{plant:?}: found by seed {found:?}");
+        assert!(found.is_some(), "{plant:?} was not found");
+    }
+}
