@@ -98,7 +98,8 @@ impl Pace {
                     break;
                 }
                 // Sleeps too, and serves delivery reports meanwhile.
-                self.producer.poll(left.min(Duration::from_millis(1)));
+                self.producer.poll(Duration::ZERO);
+                std::thread::sleep(left.min(Duration::from_millis(1)));
             }
             let Action { number, key, json } = actions.advance()?;
             let slot = sent.get(usize::try_from(number)?);

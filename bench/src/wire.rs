@@ -21,6 +21,8 @@ use crate::load::queue_is_full;
 
 /// Its topics, below the prefix.
 pub(crate) const TOPICS: &[&str] = &["actions", "outcomes", "audit", "dispatch", "changelog"];
+/// Between two looks at the producer: a poll with a time spins through its last millisecond.
+const PAUSE: Duration = Duration::from_micros(250);
 /// Longest time that records gather in a transaction.
 const TRANSACTION: Duration = Duration::from_millis(100);
 /// The size of an outcome, and of what an audit record adds to the action.
@@ -112,7 +114,8 @@ impl Worker {
             self.producer.send_offsets_to_transaction(&list, &group, kafka::TIMEOUT)?;
             // A commit polls in slices of 100 ms; with nothing in flight it does not wait.
             while self.producer.in_flight_count() > 0 {
-                self.producer.poll(Duration::from_millis(1));
+                self.producer.poll(Duration::ZERO);
+                std::thread::sleep(PAUSE);
             }
             self.producer.commit_transaction(Timeout::Never)?;
         }
@@ -166,7 +169,8 @@ fn copy(
         let mut record = BaseRecord::to(topic).key(key).payload(value).partition(message.partition());
         while let Err((error, back)) = producer.send(record) {
             ensure!(queue_is_full(&error), "cannot produce to {topic}: {error}");
-            producer.poll(Duration::from_millis(1));
+            producer.poll(Duration::ZERO);
+            std::thread::sleep(PAUSE);
             record = back;
         }
     }

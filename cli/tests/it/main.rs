@@ -4,6 +4,7 @@
 mod check;
 mod compose;
 mod dev;
+mod exactly_once;
 mod help;
 mod kafka;
 mod patterns;

@@ -28,6 +28,14 @@ impl PartitionClock {
         Ok(Self { now, stored: now })
     }
 
+    /// The time that an entry of a state holds, where the entry is the partition's clock. What has expired by a time that
+    /// was committed has expired for good; by the wall's it has not, since that can be put back.
+    #[must_use]
+    pub fn read(key: &[u8], value: &[u8]) -> Option<i64> {
+        let bytes = value.try_into().ok().filter(|_| key == Self::KEY)?;
+        Some(i64::from_be_bytes(bytes))
+    }
+
     /// Takes the wall's time (milliseconds since 1970) and returns the partition's.
     pub fn advance(&mut self, wall: i64) -> i64 {
         self.now = self.now.max(wall);
@@ -56,6 +64,8 @@ mod tests {
         assert_eq!(clock.advance(5000), 5000);
         assert_eq!(clock.advance(4000), 5000);
         clock.store(&mut state);
+        assert_eq!(state.0.iter().find_map(|(key, value)| PartitionClock::read(key, value)), Some(5000));
+        assert_eq!(PartitionClock::read(b"\x10other___", &5000_i64.to_be_bytes()), None);
         let mut moved = PartitionClock::restore(&mut state).unwrap();
         assert_eq!(moved.advance(1), 5000);
         let before = state.clone();

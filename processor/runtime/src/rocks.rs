@@ -1,6 +1,6 @@
 use crate::log::ChangelogOffsets;
 use crate::store::{Store, StoreError, Stores, Write};
-use acteon_core::{is_expired, keys};
+use acteon_core::{PartitionClock, is_expired, keys};
 use rocksdb::{
     BlockBasedOptions, Cache, DB, Direction, ErrorKind, IteratorMode, Options, WriteBatch, WriteBufferManager,
     WriteOptions, compaction_filter::Decision,
@@ -73,7 +73,7 @@ impl RocksStores {
         }
     }
 
-    fn options(&self, now: &Arc<AtomicI64>) -> Options {
+    fn options(&self, clock: &Arc<AtomicI64>) -> Options {
         let mut table = BlockBasedOptions::default();
         table.set_bloom_filter(BLOOM_BITS, false);
         table.set_block_cache(&self.cache);
@@ -91,11 +91,11 @@ impl RocksStores {
         options.set_keep_log_file_num(2);
         options.set_stats_dump_period_sec(0);
         options.set_skip_stats_update_on_db_open(true);
-        let now = Arc::clone(now);
+        let clock = Arc::clone(clock);
         options.set_compaction_filter("expired", move |_, key, value| {
             let expires = keys::Store::of(key).is_some_and(keys::Store::expires);
             // An expired entry means to a step what an absent one means.
-            if expires && is_expired(value, now.load(Ordering::Relaxed)) { Decision::Remove } else { Decision::Keep }
+            if expires && is_expired(value, clock.load(Ordering::Relaxed)) { Decision::Remove } else { Decision::Keep }
         });
         options
     }
@@ -106,8 +106,8 @@ impl Stores for RocksStores {
 
     fn open(&mut self, partition: i32, now: i64) -> Result<RocksStore, StoreError> {
         let path = self.directory.join(partition.to_string());
-        let alive = Arc::new(AtomicI64::new(0));
-        let options = self.options(&alive);
+        let clock = Arc::new(AtomicI64::new(0));
+        let options = self.options(&clock);
         let db = match DB::open(&options, &path) {
             Ok(db) => db,
             Err(error) if is_damaged(&error, &path) => {
@@ -124,7 +124,7 @@ impl Stores for RocksStores {
             path,
             options,
             write,
-            alive,
+            clock,
             offsets: ChangelogOffsets::default(),
             cluster_id: self.cluster_id.clone(),
         };
@@ -142,8 +142,9 @@ pub struct RocksStore {
     path: PathBuf,
     options: Options,
     write: WriteOptions,
-    /// Time of the last write, in milliseconds since 1970; the compaction filter reads it.
-    alive: Arc<AtomicI64>,
+    /// The partition's time as last written, in milliseconds since 1970; the compaction filter reads it. The wall's would
+    /// not do: entries that it had dropped would be missed when it is put back.
+    clock: Arc<AtomicI64>,
     offsets: ChangelogOffsets,
     cluster_id: String,
 }
@@ -174,7 +175,6 @@ impl RocksStore {
             "it was not used for too long"
         } else {
             self.offsets = ChangelogOffsets { compacted, expiring };
-            self.alive.store(alive, Ordering::Relaxed);
             return Ok(true);
         };
         tracing::warn!(directory = %self.path.display(), reason, "local state dropped, restoring all of it");
@@ -213,7 +213,9 @@ impl Store for RocksStore {
         now: i64,
     ) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
+        let mut clock = None;
         for (key, value) in writes {
+            clock = clock.or(value.and_then(|value| PartitionClock::read(key, value)));
             match value {
                 Some(value) => batch.put(key, value),
                 None => batch.delete(key),
@@ -228,7 +230,9 @@ impl Store for RocksStore {
         batch.put(META_KEY, &meta);
         self.db()?.write_opt(batch, &self.write).map_err(|error| failed(&self.path, &error))?;
         self.offsets = offsets;
-        self.alive.store(now, Ordering::Relaxed);
+        if let Some(clock) = clock {
+            self.clock.store(clock, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -326,7 +330,9 @@ mod tests {
         let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
         let value = |expires: i64| [&[1_u8][..], &expires.to_be_bytes()].concat();
         put(&mut store, b"\x10old", &value(500), 100);
-        put(&mut store, b"\x10new", &value(5_000), 1_000);
+        // The wall may be ahead, and put back later: the partition's own time counts.
+        put(&mut store, b"\x10new", &value(5_000), 9_000);
+        put(&mut store, b"\x01", &1_000_i64.to_be_bytes(), 9_000);
         store.flush().unwrap();
         store.db().unwrap().compact_range(None::<&[u8]>, None::<&[u8]>);
         assert_eq!(store.scan(b"\x10", 10).unwrap(), [b"\x10new".to_vec()]);

@@ -1,7 +1,7 @@
 use crate::log::{ChangelogOffsets, Positions};
 use crate::overlay::Overlay;
 use crate::store::{Store, StoreError};
-use acteon_core::{PartitionClock, expires_at, keys};
+use acteon_core::{PartitionClock, is_expired, keys};
 
 /// Writes kept together while a task is being restored.
 const RESTORE_BATCH: usize = 1_000;
@@ -30,6 +30,8 @@ pub(crate) struct Task<S> {
     /// Records restored since it was assigned.
     pub(crate) restored: u64,
     restore_batch: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// The partition's time as far as it has been restored.
+    restored_clock: i64,
 }
 
 impl<S: Store> Task<S> {
@@ -42,6 +44,7 @@ impl<S: Store> Task<S> {
             committed: Positions::default(),
             restored: 0,
             restore_batch: Vec::new(),
+            restored_clock: 0,
         }
     }
 
@@ -50,10 +53,14 @@ impl<S: Store> Task<S> {
         self.positions != self.committed
     }
 
-    /// Takes a record of its changelogs. What has expired at `now` is deleted rather than kept.
+    /// Takes a record of its changelogs. What has expired by the partition's own time is deleted rather than kept; by the
+    /// wall's time (`now`) it might come back to life, when that is put back.
     pub(crate) fn restore(&mut self, key: &[u8], value: Option<&[u8]>, now: i64) -> Result<(), StoreError> {
+        if let Some(at) = value.and_then(|value| PartitionClock::read(key, value)) {
+            self.restored_clock = self.restored_clock.max(at);
+        }
         let expires = keys::Store::of(key).is_some_and(keys::Store::expires);
-        let value = value.filter(|value| !(expires && expires_at(value).is_some_and(|at| at <= now)));
+        let value = value.filter(|value| !(expires && is_expired(value, self.restored_clock)));
         self.restore_batch.push((key.to_vec(), value.map(<[u8]>::to_vec)));
         self.restored += 1;
         if self.restore_batch.len() >= RESTORE_BATCH { self.flush_restore(None, now) } else { Ok(()) }

@@ -1,6 +1,6 @@
 //! Compares what a run left behind with the model.
 
-use super::decide::State;
+use super::decide::{Expected, State, Tenant};
 use super::evidence::{ActionBody, Answer, Audited, Evidence, Input, Inputs, Order, Place, Sent, Told, Topic};
 use super::{SEEN_TTL_MS, state};
 use acteon_schemas::{partition_of, tenant_key};
@@ -48,12 +48,19 @@ pub struct Report {
     pub state_entries: usize,
 }
 
-/// One way in which things may have gone: the state, and how many commands have been carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One way in which things may have gone for a tenant: the state, and how many commands have been carried out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Course {
-    state: State,
     performed: usize,
+    state: State,
 }
+
+/// The courses that are open, by tenant.
+type Courses = BTreeMap<Tenant, Vec<Course>>;
+/// Commands by tenant, in order. That those of different tenants keep one order is not checked.
+type Orders<'o> = BTreeMap<&'o Tenant, Vec<&'o Order>>;
+/// When each dispatch's result came in, by tenant.
+type Seen = BTreeMap<Tenant, BTreeMap<String, i64>>;
 
 struct Checker<'e> {
     evidence: &'e Evidence,
@@ -145,16 +152,12 @@ impl<'e> Checker<'e> {
             }
         }
         self.order(partition, told);
-        let orders: Vec<&Order> = evidence
-            .orders
-            .get(&partition)
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .filter_map(|order| match order {
-                Input::Good(order) => Some(order),
-                Input::Broken(_) => None,
-            })
-            .collect();
+        let mut orders: BTreeMap<&Tenant, Vec<&Order>> = BTreeMap::new();
+        for order in evidence.orders.get(&partition).into_iter().flat_map(BTreeMap::values) {
+            if let Input::Good((tenant, order)) = order {
+                orders.entry(tenant).or_default().push(order);
+            }
+        }
         let seen = self.completions(partition, told);
         if let Some(courses) = self.decisions(partition, told, &orders) {
             self.state(partition, told, &orders, courses, &seen);
@@ -187,9 +190,9 @@ impl<'e> Checker<'e> {
         }
     }
 
-    /// Follows the decisions of a partition; returns the courses that lead to them.
-    fn decisions(&mut self, partition: i32, told: &[Told], orders: &[&Order]) -> Option<Vec<Course>> {
-        let mut courses = vec![Course { state: State::default(), performed: 0 }];
+    /// Follows the decisions of a partition, tenant by tenant; returns the courses that lead to them.
+    fn decisions(&mut self, partition: i32, told: &[Told], orders: &Orders<'_>) -> Option<Courses> {
+        let mut all = Courses::new();
         for told in told.iter().filter(|told| !told.completes) {
             let Some(Input::Good(action)) = self.action_at(told.source) else {
                 self.violation("decision about no action", format!("{told:?}"));
@@ -199,23 +202,21 @@ impl<'e> Checker<'e> {
                 self.violation("decision names another action", format!("{told:?}"));
             }
             *self.report.decisions.entry(told.outcome.clone()).or_default() += 1;
-            let before = courses.first().cloned();
-            courses = follow(courses, action, told, orders);
-            if courses.is_empty() {
-                let model = before.map(|mut course| course.state.decide(action, &told.action_id, told.decided_at));
+            let tenant = (action.namespace.clone(), action.tenant.clone());
+            let orders = orders.get(&tenant).map_or(&[][..], Vec::as_slice);
+            let courses = all.entry(tenant).or_insert_with(|| vec![Course::default()]);
+            let model = follow(courses, action, told, orders);
+            if courses.is_empty() || courses.len() > MAX_COURSES {
+                let many = courses.len();
                 self.violation(
                     "decision differs from the model",
-                    format!("partition {partition}: {told:?}\n  action {action:?}\n  the model says {model:?}"),
+                    format!("partition {partition}: {told:?}\n  action {action:?}\n  the model says {model:?} ({many})"),
                 );
-                return None;
-            }
-            if courses.len() > MAX_COURSES {
-                self.violation("too many commands to tell", format!("partition {partition}"));
                 return None;
             }
             self.sent_as_told(told);
         }
-        Some(courses)
+        Some(all)
     }
 
     /// An admitted action has its dispatch, any other has none.
@@ -233,14 +234,14 @@ impl<'e> Checker<'e> {
     }
 
     /// Each result sent became one last outcome; returns when each was told.
-    fn completions(&mut self, partition: i32, told: &[Told]) -> BTreeMap<String, i64> {
+    fn completions(&mut self, partition: i32, told: &[Told]) -> Seen {
         let mut answers: HashMap<&str, Vec<&Answer>> = HashMap::new();
         for answer in self.evidence.answers.get(&partition).into_iter().flat_map(BTreeMap::values) {
             if let Input::Good(answer) = answer {
                 answers.entry(&answer.dispatch_id).or_default().push(answer);
             }
         }
-        let mut seen = BTreeMap::new();
+        let mut seen = Seen::new();
         let mut completed: HashMap<&str, (usize, i64)> = HashMap::new();
         for told in told.iter().filter(|told| told.completes) {
             let sent = self.sent.get(&told.source).copied();
@@ -259,7 +260,8 @@ impl<'e> Checker<'e> {
                 self.violation("completion differs from its result", format!("{told:?}"));
             }
             if let Some(Input::Good(action)) = self.action_at(told.source) {
-                seen.insert(state::seen_name(&action.namespace, &action.tenant, &sent.id), told.decided_at);
+                let tenant = (action.namespace.clone(), action.tenant.clone());
+                seen.entry(tenant).or_default().insert(sent.id.clone(), told.decided_at);
             }
             self.report.completions += 1;
         }
@@ -270,14 +272,7 @@ impl<'e> Checker<'e> {
     }
 
     /// The state in the changelogs is one that the model can have come to.
-    fn state(
-        &mut self,
-        partition: i32,
-        told: &[Told],
-        orders: &[&Order],
-        mut courses: Vec<Course>,
-        seen: &BTreeMap<String, i64>,
-    ) {
+    fn state(&mut self, partition: i32, told: &[Told], orders: &Orders<'_>, mut all: Courses, seen: &Seen) {
         let empty = BTreeMap::new();
         let logged = self.evidence.state.get(&partition).unwrap_or(&empty);
         let (clock, last) = (state::clock(logged).unwrap_or(0), told.last().map_or(0, |told| told.decided_at));
@@ -285,23 +280,29 @@ impl<'e> Checker<'e> {
             self.violation("clock behind the last decision", format!("partition {partition}: {clock} < {last}"));
         }
         let now = self.evidence.now.max(clock);
-        let found = state::of_changelog(logged, now);
-        self.report.state_entries += found.len();
-        let mut nearest: Option<(usize, String)> = None;
-        for course in &mut courses {
-            orders[course.performed..].iter().for_each(|order| course.state.perform(order));
-            let wanted = state::of_model(&course.state, seen, now);
-            if wanted == found {
-                return;
+        let mut found = state::of_changelog(logged, now);
+        for tenant in found.keys() {
+            all.entry(tenant.clone()).or_insert_with(|| vec![Course::default()]);
+        }
+        for (tenant, courses) in all {
+            let found = found.remove(&tenant).unwrap_or_default();
+            self.report.state_entries += found.len();
+            let orders = orders.get(&tenant).map_or(&[][..], Vec::as_slice);
+            let mut nearest: Option<(usize, String)> = None;
+            for mut course in courses {
+                orders[course.performed..].iter().for_each(|order| course.state.perform(order));
+                let wanted = state::of_model(&course.state, seen.get(&tenant), now);
+                let missing: Vec<_> = wanted.iter().filter(|entry| found.get(entry.0) != Some(entry.1)).collect();
+                let extra: Vec<_> = found.iter().filter(|entry| wanted.get(entry.0) != Some(entry.1)).collect();
+                let distance = missing.len() + extra.len();
+                if nearest.as_ref().is_none_or(|(best, _)| distance < *best) {
+                    nearest = Some((distance, format!("missing {missing:?}, extra {extra:?}")));
+                }
             }
-            let missing: Vec<_> = wanted.iter().filter(|entry| found.get(entry.0) != Some(entry.1)).collect();
-            let extra: Vec<_> = found.iter().filter(|entry| wanted.get(entry.0) != Some(entry.1)).collect();
-            let distance = missing.len() + extra.len();
-            if nearest.as_ref().is_none_or(|(best, _)| distance < *best) {
-                nearest = Some((distance, format!("partition {partition}: missing {missing:?}, extra {extra:?}")));
+            if let Some((1.., detail)) = nearest {
+                self.violation("state differs from the model", format!("partition {partition}, {tenant:?}: {detail}"));
             }
         }
-        self.violation("state differs from the model", nearest.map_or_else(String::new, |(_, detail)| detail));
     }
 
     /// Each good action was decided. That none was decided twice follows from the order of each partition, and from
@@ -360,10 +361,12 @@ impl<'e> Checker<'e> {
     }
 }
 
-/// The courses that an outcome leaves open, each with as many commands carried out before it as may have been.
-fn follow(courses: Vec<Course>, action: &ActionBody, told: &Told, orders: &[&Order]) -> Vec<Course> {
-    let mut open: Vec<Course> = Vec::with_capacity(courses.len());
-    for mut course in courses {
+/// Leaves the courses that an outcome allows, each with as many commands carried out before it as may have been.
+/// Returns what the model says in the first of the courses.
+fn follow(courses: &mut Vec<Course>, action: &ActionBody, told: &Told, orders: &[&Order]) -> Option<Expected> {
+    let mut first = None;
+    let mut open = HashSet::new();
+    for mut course in std::mem::take(courses) {
         loop {
             let next = orders.get(course.performed).map(|order| {
                 let mut next = course.clone();
@@ -379,14 +382,19 @@ fn follow(courses: Vec<Course>, action: &ActionBody, told: &Told, orders: &[&Ord
             if !orders.is_empty() {
                 course.state.settle(told.decided_at);
             }
-            if same && !open.contains(&course) {
-                open.push(course);
+            if same && orders.is_empty() {
+                // There is no other course: nothing to compare it with.
+                courses.push(course);
+            } else if same {
+                open.insert(course);
             }
+            first.get_or_insert(model);
             let Some(next) = next else { break };
             course = next;
         }
     }
-    open
+    courses.extend(open);
+    first
 }
 
 fn each<T>(inputs: &Inputs<T>) -> impl Iterator<Item = (i32, i64, &T)> {

@@ -13,13 +13,15 @@ pub(super) struct Expected {
     pub(super) retry_after_ms: Option<i64>,
 }
 
-/// A counter: namespace, tenant, rule, and the action type where the rule counts by it.
-pub(super) type CounterKey = (String, String, &'static str, Option<String>);
+/// Namespace and tenant.
+pub(super) type Tenant = (String, String);
+/// A counter: its rule, and the action type where the rule counts by it.
+pub(super) type CounterKey = (&'static str, Option<String>);
 
-/// One partition's state: when each deduplication key ends, and the times of the events that each counter has counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// One tenant's state: when each deduplication key ends, and the times of the events that each counter has counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct State {
-    pub(super) dedup: BTreeMap<(String, String, String), i64>,
+    pub(super) dedup: BTreeMap<String, i64>,
     pub(super) counters: BTreeMap<CounterKey, Vec<i64>>,
 }
 
@@ -39,9 +41,8 @@ impl State {
             return refused("suppressed", "unsigned-is-denied", &action.provider);
         }
         let provider = if action.critical { REROUTE_TARGET } else { &action.provider };
-        let key = action.dedup_key.as_deref().unwrap_or(id);
-        let dedup_key = (action.namespace.clone(), action.tenant.clone(), key.to_owned());
-        if action.deduplicated && self.dedup.get(&dedup_key).is_some_and(|end| *end > now) {
+        let dedup_key = action.dedup_key.as_deref().unwrap_or(id);
+        if action.deduplicated && self.dedup.get(dedup_key).is_some_and(|end| *end > now) {
             return refused("deduplicated", "once", provider);
         }
         for limit in LIMITS.iter().filter(|_| action.limited) {
@@ -56,7 +57,7 @@ impl State {
             return Expected { outcome: "failed", rule, provider: provider.to_owned(), retry_after_ms: None };
         }
         if action.deduplicated {
-            self.dedup.insert(dedup_key, now + DEDUP_TTL_MS);
+            self.dedup.insert(dedup_key.to_owned(), now + DEDUP_TTL_MS);
         }
         for limit in LIMITS.iter().filter(|_| action.limited) {
             self.counters.entry(counter_key(limit, action)).or_default().push(now);
@@ -67,12 +68,8 @@ impl State {
     /// Carries out a command.
     pub(super) fn perform(&mut self, order: &Order) {
         match order {
-            Order::Forget { namespace, tenant, key } => {
-                self.dedup.remove(&(namespace.clone(), tenant.clone(), key.clone()));
-            }
-            Order::Reset { namespace, tenant, rule } => {
-                self.counters.retain(|(n, t, r, _), _| !(n == namespace && t == tenant && r == rule));
-            }
+            Order::Forget(key) => _ = self.dedup.remove(key),
+            Order::Reset(rule) => self.counters.retain(|(of, _), _| of != rule),
         }
     }
 
@@ -80,7 +77,7 @@ impl State {
     pub(super) fn settle(&mut self, now: i64) {
         self.dedup.retain(|_, end| *end > now);
         for (key, times) in &mut self.counters {
-            if let Some(limit) = LIMITS.iter().find(|limit| limit.name == key.2) {
+            if let Some(limit) = LIMITS.iter().find(|limit| limit.name == key.0) {
                 prune(limit, times, now);
             }
         }
@@ -89,8 +86,7 @@ impl State {
 }
 
 fn counter_key(limit: &Limit, action: &ActionBody) -> CounterKey {
-    let by = limit.by_type.then(|| action.action_type.clone());
-    (action.namespace.clone(), action.tenant.clone(), limit.name, by)
+    (limit.name, limit.by_type.then(|| action.action_type.clone()))
 }
 
 /// The slot that a time falls into.

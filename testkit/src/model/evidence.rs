@@ -1,6 +1,7 @@
 //! What a run left in its topics, read into the little that the checker needs.
 
 use super::Violation;
+use super::decide::Tenant;
 use acteon_schemas::Coordinates;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -74,8 +75,10 @@ pub(super) struct ActionBody {
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Order {
-    Forget { namespace: String, tenant: String, key: String },
-    Reset { namespace: String, tenant: String, rule: String },
+    /// Forget a deduplication key.
+    Forget(String),
+    /// Forget what a rule has counted.
+    Reset(String),
 }
 
 /// A connector's result.
@@ -138,7 +141,7 @@ pub struct Evidence {
     pub(super) now: i64,
     pub(super) actions: Inputs<Input<ActionBody>>,
     pub(super) rekeyed: Inputs<(Place, Input<ActionBody>)>,
-    pub(super) orders: Inputs<Input<Order>>,
+    pub(super) orders: Inputs<Input<(Tenant, Order)>>,
     pub(super) answers: Inputs<Input<Answer>>,
     pub(super) told: BTreeMap<i32, Vec<Told>>,
     pub(super) audited: Vec<Audited>,
@@ -296,12 +299,13 @@ fn action(json: &Value) -> Option<ActionBody> {
     })
 }
 
-fn order(json: &Value) -> Option<Order> {
-    let (namespace, tenant, command) = (text(json, "namespace")?, text(json, "tenant")?, &json["command"]);
-    if let Some(key) = text(&command["forget_dedup_key"], "dedup_key") {
-        return Some(Order::Forget { namespace, tenant, key });
-    }
-    Some(Order::Reset { namespace, tenant, rule: text(&command["reset_throttle"], "rule")? })
+fn order(json: &Value) -> Option<(Tenant, Order)> {
+    let (tenant, command) = ((text(json, "namespace")?, text(json, "tenant")?), &json["command"]);
+    let order = match text(&command["forget_dedup_key"], "dedup_key") {
+        Some(key) => Order::Forget(key),
+        None => Order::Reset(text(&command["reset_throttle"], "rule")?),
+    };
+    Some((tenant, order))
 }
 
 fn answer(json: &Value) -> Option<Answer> {

@@ -1,36 +1,30 @@
 //! State as the changelogs hold it, decoded, and compared with the model's.
 
-use super::decide::{State, slots};
+use super::decide::{State, Tenant, slots};
 use super::{LIMITS, SEEN_TTL_MS};
 use std::collections::BTreeMap;
 
-/// A partition's state in a form that both the model's and the changelogs' can be brought into: a readable name, and
-/// what it holds.
+/// A tenant's state in a form that both the model's and the changelogs' can be brought into: a readable name, and what it
+/// holds.
 pub(super) type Readable = BTreeMap<String, String>;
 
-/// The model's state at a time.
-pub(super) fn of_model(state: &State, seen: &BTreeMap<String, i64>, now: i64) -> Readable {
+/// The model's state at a time; `seen` tells when each dispatch's result came in.
+pub(super) fn of_model(state: &State, seen: Option<&BTreeMap<String, i64>>, now: i64) -> Readable {
     let mut readable = Readable::new();
-    for ((namespace, tenant, key), end) in state.dedup.iter().filter(|(_, end)| **end > now) {
-        readable.insert(format!("dedup {namespace} {tenant} {key}"), end.to_string());
+    for (key, end) in state.dedup.iter().filter(|(_, end)| **end > now) {
+        readable.insert(format!("dedup {key}"), end.to_string());
     }
-    for ((namespace, tenant, rule, by), times) in &state.counters {
+    for ((rule, by), times) in &state.counters {
         let window_ms = LIMITS.iter().find(|limit| limit.name == *rule).map_or(0, |limit| limit.window_ms);
         let left: Vec<_> = slots(rule, times).into_iter().filter(|(last, _)| last + window_ms > now).collect();
         if !left.is_empty() {
-            let by = by.as_deref().unwrap_or_default();
-            readable.insert(format!("throttle {namespace} {tenant} {rule} {by}"), format!("{left:?}"));
+            readable.insert(format!("throttle {rule} {}", by.as_deref().unwrap_or_default()), format!("{left:?}"));
         }
     }
-    for (name, told_at) in seen.iter().filter(|(_, at)| **at + SEEN_TTL_MS > now) {
-        readable.insert(name.clone(), (told_at + SEEN_TTL_MS).to_string());
+    for (dispatch_id, at) in seen.into_iter().flatten().filter(|(_, at)| **at + SEEN_TTL_MS > now) {
+        readable.insert(format!("seen {dispatch_id}"), (at + SEEN_TTL_MS).to_string());
     }
     readable
-}
-
-/// The name of a dispatch whose result has come in.
-pub(super) fn seen_name(namespace: &str, tenant: &str, dispatch_id: &str) -> String {
-    format!("seen {namespace} {tenant} {dispatch_id}")
 }
 
 /// The partition's clock, as its changelog holds it.
@@ -38,24 +32,25 @@ pub(super) fn clock(state: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<i64> {
     Some(i64::from_be_bytes(state.get(&[0x01_u8][..])?.as_slice().try_into().ok()?))
 }
 
-/// The changelogs' state at a time; what can't be decoded shows as an entry of its own.
-pub(super) fn of_changelog(state: &BTreeMap<Vec<u8>, Vec<u8>>, now: i64) -> Readable {
-    let mut readable = Readable::new();
+/// The changelogs' state at a time, by tenant; what can't be decoded shows as an entry of a tenant without a name.
+pub(super) fn of_changelog(state: &BTreeMap<Vec<u8>, Vec<u8>>, now: i64) -> BTreeMap<Tenant, Readable> {
+    let mut readable: BTreeMap<Tenant, Readable> = BTreeMap::new();
     for (key, value) in state.iter().filter(|(key, _)| key.as_slice() != [0x01]) {
-        match entry(key, value, now) {
-            Some(Some((name, held))) => _ = readable.insert(name, held),
-            Some(None) => {}
-            None => _ = readable.insert(format!("undecodable {key:02x?}"), format!("{value:02x?}")),
+        let undecodable = || (Tenant::default(), format!("undecodable {key:02x?}"), format!("{value:02x?}"));
+        if let Some((tenant, name, held)) = entry(key, value, now).unwrap_or_else(|| Some(undecodable())) {
+            readable.entry(tenant).or_default().insert(name, held);
         }
     }
     readable
 }
 
+/// An entry's tenant, name, and what it holds.
+type Entry = (Tenant, String, String);
+
 /// Decodes an entry: `None` where it can't be, `Some(None)` where it is over.
-fn entry(key: &[u8], value: &[u8], now: i64) -> Option<Option<(String, String)>> {
+fn entry(key: &[u8], value: &[u8], now: i64) -> Option<Option<Entry>> {
     let (tag, mut rest) = key.split_first()?;
-    let namespace = take_text(&mut rest)?;
-    let tenant = take_text(&mut rest)?;
+    let tenant = (take_text(&mut rest)?, take_text(&mut rest)?);
     let (version, value) = value.split_first()?;
     let (end, mut body) = value.split_at_checked(8)?;
     let end = i64::from_be_bytes(end.try_into().ok()?);
@@ -66,9 +61,9 @@ fn entry(key: &[u8], value: &[u8], now: i64) -> Option<Option<(String, String)>>
         return Some(None);
     }
     let utf8 = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    let readable = match tag {
+    let (name, held) = match tag {
         // A 0 says that the key was given rather than made from fields.
-        0x10 => (format!("dedup {namespace} {tenant} {}", utf8(rest.strip_prefix(&[0])?)?), end.to_string()),
+        0x10 => (format!("dedup {}", utf8(rest.strip_prefix(&[0])?)?), end.to_string()),
         0x11 => {
             let rule = take_text(&mut rest)?;
             let by = match rest.strip_prefix(b"s") {
@@ -77,12 +72,12 @@ fn entry(key: &[u8], value: &[u8], now: i64) -> Option<Option<(String, String)>>
             };
             let window_ms = LIMITS.iter().find(|limit| limit.name == rule)?.window_ms;
             let left: Vec<_> = take_window(&mut body)?.into_iter().filter(|(last, _)| last + window_ms > now).collect();
-            (format!("throttle {namespace} {tenant} {rule} {by}"), format!("{left:?}"))
+            (format!("throttle {rule} {by}"), format!("{left:?}"))
         }
-        0x12 => (seen_name(&namespace, &tenant, &utf8(rest)?), end.to_string()),
+        0x12 => (format!("seen {}", utf8(rest)?), end.to_string()),
         _ => return None,
     };
-    Some(Some(readable))
+    Some(Some((tenant, name, held)))
 }
 
 /// A text behind its length in two bytes.

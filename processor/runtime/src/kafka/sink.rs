@@ -25,12 +25,23 @@ const TRANSACTION_TIMEOUT_MS: &str = "10000";
 const WORN_AFTER: Duration = Duration::from_millis(SOCKET_TIMEOUT_MS / 2);
 /// One poll for delivery reports in so many sends.
 const POLL_EVERY: u32 = 64;
+/// Between two looks at what is in flight.
+const DRAIN_PAUSE: Duration = Duration::from_micros(250);
 /// Longest wait for delivery reports before a commit; the broker's own limit comes first.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A transactional producer.
+/// Producers that take turns. A coordinator refuses a producer's next transaction while it writes the last one's markers,
+/// and librdkafka then waits for 20 ms; by the time that a producer's turn comes again, its markers are written.
+const PRODUCERS: usize = 2;
+
+/// Transactional producers, one transaction at a time.
+///
+/// A transaction that began after another one was committed has the later offsets in each of its partitions, whichever
+/// one's markers are written first.
 pub(crate) struct KafkaSink {
-    producer: BaseProducer<Reports>,
+    producers: [BaseProducer<Reports>; PRODUCERS],
+    /// The one whose turn it is.
+    turn: usize,
     names: Names,
     inputs: [String; 4],
     dispatch_topics: FxHashMap<String, String>,
@@ -106,37 +117,12 @@ impl ProducerContext for Reports {
 }
 
 impl KafkaSink {
-    /// Makes a producer, which ends what an older one with the same id left open, and fences it.
+    /// Makes the producers, which ends what older ones with the same ids left open, and fences them.
     pub(crate) fn connect(kafka: &KafkaConfig, names: &Names, transactional_id: &str) -> Result<Self, LogError> {
-        let defaults = [
-            ("compression.type", "lz4"),
-            ("linger.ms", "5"),
-            ("batch.size", "524288"),
-            ("reconnect.backoff.max.ms", "1000"),
-            // A coordinator that still writes the last transaction's markers asks to come again: 100 ms, the default,
-            // is ten times what it needs.
-            ("retry.backoff.ms", "5"),
-            ("retry.backoff.max.ms", "1000"),
-            ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
-            ("queue.buffering.max.messages", "200000"),
-            ("queue.buffering.max.kbytes", "65536"),
-        ];
-        let socket_timeout = SOCKET_TIMEOUT_MS.to_string();
-        let required = [
-            ("transactional.id", transactional_id),
-            ("enable.idempotence", "true"),
-            ("acks", "all"),
-            ("partitioner", "murmur2_random"),
-            ("socket.timeout.ms", socket_timeout.as_str()),
-            ("message.max.bytes", "2097152"),
-        ];
-        let reports = Reports { changelog: names.changelog().to_owned(), ..Reports::default() };
-        let producer: BaseProducer<Reports> = configure(kafka, &defaults, &required)
-            .create_with_context(reports)
-            .map_err(|error| LogError::Fatal(format!("producer not made: {error}")))?;
-        producer.init_transactions(SETTLE_TIMEOUT).map_err(|error| sort_transaction(&error))?;
+        let producer = |number: usize| producer(kafka, names, &format!("{transactional_id}-{number}"));
         Ok(Self {
-            producer,
+            producers: [producer(0)?, producer(1)?],
+            turn: 0,
             names: names.clone(),
             inputs: input_topics(names),
             dispatch_topics: FxHashMap::default(),
@@ -147,16 +133,22 @@ impl KafkaSink {
         })
     }
 
-    /// Waits for all delivery reports, a millisecond at a time: a flush waits for 100 ms.
+    fn producer(&self) -> &BaseProducer<Reports> {
+        &self.producers[self.turn]
+    }
+
+    /// Waits for all delivery reports. A flush waits for 100 ms at a time, and a poll with a time spins through its last
+    /// millisecond, so the time between two polls is slept.
     fn drain(&self) {
         let deadline = self.clock.monotonic() + DRAIN_TIMEOUT;
-        while self.producer.in_flight_count() > 0 && self.clock.monotonic() < deadline {
-            self.producer.poll(Duration::from_millis(1));
+        while self.producer().in_flight_count() > 0 && self.clock.monotonic() < deadline {
+            self.producer().poll(Duration::ZERO);
+            std::thread::sleep(DRAIN_PAUSE);
         }
     }
 
     fn failed(&self, error: &KafkaError) -> CommitError {
-        let refused_input = self.producer.context().state.lock().ok().and_then(|mut state| state.refused.take());
+        let refused_input = self.producer().context().state.lock().ok().and_then(|mut state| state.refused.take());
         CommitError { error: sort_transaction(error), refused_input }
     }
 
@@ -168,6 +160,38 @@ impl KafkaSink {
         }
         Ok(list)
     }
+}
+
+/// Makes one producer.
+fn producer(kafka: &KafkaConfig, names: &Names, transactional_id: &str) -> Result<BaseProducer<Reports>, LogError> {
+    let defaults = [
+        ("compression.type", "lz4"),
+        ("linger.ms", "1"),
+        ("batch.size", "524288"),
+        ("reconnect.backoff.max.ms", "1000"),
+        // A coordinator that still writes the last transaction's markers asks to come again: 100 ms, the default,
+        // is ten times what it needs.
+        ("retry.backoff.ms", "5"),
+        ("retry.backoff.max.ms", "1000"),
+        ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
+        ("queue.buffering.max.messages", "200000"),
+        ("queue.buffering.max.kbytes", "65536"),
+    ];
+    let socket_timeout = SOCKET_TIMEOUT_MS.to_string();
+    let required = [
+        ("transactional.id", transactional_id),
+        ("enable.idempotence", "true"),
+        ("acks", "all"),
+        ("partitioner", "murmur2_random"),
+        ("socket.timeout.ms", socket_timeout.as_str()),
+        ("message.max.bytes", "2097152"),
+    ];
+    let reports = Reports { changelog: names.changelog().to_owned(), ..Reports::default() };
+    let producer: BaseProducer<Reports> = configure(kafka, &defaults, &required)
+        .create_with_context(reports)
+        .map_err(|error| LogError::Fatal(format!("producer not made: {error}")))?;
+    producer.init_transactions(SETTLE_TIMEOUT).map_err(|error| sort_transaction(&error))?;
+    Ok(producer)
 }
 
 /// A transaction's error, by its flags: with none of them set it is fatal, which a new producer mends unless another
@@ -184,7 +208,7 @@ fn sort_transaction(error: &KafkaError) -> LogError {
 
 impl Sink<ConsumerGroupMetadata> for KafkaSink {
     fn begin(&mut self) -> Result<(), LogError> {
-        self.producer.begin_transaction().map_err(|error| sort_transaction(&error))?;
+        self.producer().begin_transaction().map_err(|error| sort_transaction(&error))?;
         self.open = true;
         Ok(())
     }
@@ -221,13 +245,14 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
         }
         self.sends = self.sends.wrapping_add(1);
         if self.sends.is_multiple_of(POLL_EVERY) {
-            self.producer.poll(Duration::ZERO);
+            self.producer().poll(Duration::ZERO);
         }
         loop {
-            let Err((error, back)) = self.producer.send(message) else { return Ok(()) };
+            let Err((error, back)) = self.producer().send(message) else { return Ok(()) };
             match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::QueueFull) => {
-                    self.producer.poll(Duration::from_millis(1));
+                    self.producer().poll(Duration::ZERO);
+                    std::thread::sleep(DRAIN_PAUSE);
                     message = back;
                 }
                 Some(RDKafkaErrorCode::MessageSizeTooLarge) => return Err(SendError::TooLarge(error.to_string())),
@@ -243,18 +268,23 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
     ) -> Result<Vec<(i32, ChangelogOffsets)>, CommitError> {
         let list = self.offsets(offsets)?;
         let began = self.clock.monotonic();
-        self.producer
+        self.producer()
             .send_offsets_to_transaction(&list, group, SETTLE_TIMEOUT)
             .map_err(|error| self.failed(&error))?;
+        let offsets_sent = self.clock.monotonic();
         self.drain();
-        self.producer.commit_transaction(Timeout::Never).map_err(|error| self.failed(&error))?;
+        let drained = self.clock.monotonic();
+        self.producer().commit_transaction(Timeout::Never).map_err(|error| self.failed(&error))?;
         self.open = false;
-        let slow = self.clock.monotonic().saturating_sub(began) > WORN_AFTER;
-        self.worn = slow || self.producer.context().disturbed.swap(false, Ordering::Relaxed);
-        let ends = match self.producer.context().state.lock() {
+        let done = self.clock.monotonic();
+        tracing::trace!(offsets = ?offsets_sent - began, drain = ?drained - offsets_sent, end = ?done - drained, "committed");
+        let slow = done.saturating_sub(began) > WORN_AFTER;
+        self.worn = slow || self.producer().context().disturbed.swap(false, Ordering::Relaxed);
+        let ends = match self.producer().context().state.lock() {
             Ok(mut state) => state.ends.drain().collect(),
             Err(_) => Vec::new(),
         };
+        self.turn = (self.turn + 1) % PRODUCERS;
         Ok(ends)
     }
 
@@ -262,7 +292,7 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
         if self.open {
             self.open = false;
             self.drain();
-            self.producer.abort_transaction(SETTLE_TIMEOUT).map_err(|error| sort_transaction(&error))?;
+            self.producer().abort_transaction(SETTLE_TIMEOUT).map_err(|error| sort_transaction(&error))?;
         }
         Ok(())
     }

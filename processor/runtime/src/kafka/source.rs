@@ -1,5 +1,6 @@
 use super::client::{REQUEST_TIMEOUT, configure, log, quiet, sort};
 use super::{client::QuietContext, input_topics};
+use crate::clock::{Clock, SystemClock};
 use crate::log::{HeaderList, InRecord, InTopic, LogError, Polled, Positions, Source};
 use acteon_topology::{KafkaConfig, Names};
 use rdkafka::bindings::rd_kafka_resp_err_t as RespErr;
@@ -9,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMe
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,6 +24,9 @@ const MAX_HEADERS: usize = 64;
 pub(crate) struct KafkaSource {
     actions: BaseConsumer<GroupContext>,
     followers: BaseConsumer<QuietContext>,
+    clock: SystemClock,
+    /// Partitions that the follower reads.
+    followed: BTreeSet<i32>,
     topics: [String; 4],
 }
 
@@ -96,7 +100,7 @@ impl KafkaSource {
             kafka,
             &[("isolation.level", "read_committed"), ("auto.offset.reset", "error"), ("fetch.wait.max.ms", "100")],
         )?;
-        Ok(Self { actions, followers, topics })
+        Ok(Self { actions, followers, followed: BTreeSet::new(), clock: SystemClock::default(), topics })
     }
 
     fn list(&self, topics: &[InTopic], partitions: &[i32]) -> TopicPartitionList {
@@ -216,6 +220,7 @@ impl Source for KafkaSource {
 
     fn start(&mut self, partition: i32, positions: Positions) -> Result<(), LogError> {
         let error = |error: KafkaError| sort(&error);
+        let began = self.clock.monotonic();
         let mut actions = TopicPartitionList::new();
         let offset = Offset::Offset(positions[InTopic::Actions as usize]);
         actions.add_partition_offset(&self.topics[0], partition, offset).map_err(error)?;
@@ -224,13 +229,17 @@ impl Source for KafkaSource {
             element.error().map_err(error)?;
         }
         self.actions.resume(&actions).map_err(error)?;
+        let sought_at = self.clock.monotonic();
         self.stop_followers(partition);
         let mut followers = TopicPartitionList::new();
         for topic in InTopic::FOLLOWERS {
             let offset = Offset::Offset(positions[topic as usize]);
             followers.add_partition_offset(&self.topics[topic as usize], partition, offset).map_err(error)?;
         }
-        self.followers.incremental_assign(&followers).map_err(error)
+        self.followers.incremental_assign(&followers).map_err(error)?;
+        self.followed.insert(partition);
+        tracing::trace!(partition, seek = ?sought_at - began, assign = ?self.clock.monotonic() - sought_at, "started");
+        Ok(())
     }
 
     fn pause(&mut self, partition: i32) -> Result<(), LogError> {
@@ -247,10 +256,11 @@ impl Source for KafkaSource {
 }
 
 impl KafkaSource {
-    fn stop_followers(&self, partition: i32) {
-        // Refused where nothing was assigned, which is as good.
-        if let Err(error) = self.followers.incremental_unassign(&self.list(&InTopic::FOLLOWERS, &[partition])) {
-            tracing::trace!(partition, %error, "followers were not assigned");
+    fn stop_followers(&mut self, partition: i32) {
+        if self.followed.remove(&partition)
+            && let Err(error) = self.followers.incremental_unassign(&self.list(&InTopic::FOLLOWERS, &[partition]))
+        {
+            tracing::debug!(partition, %error, "followers not unassigned");
         }
     }
 }

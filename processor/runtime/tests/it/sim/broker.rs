@@ -5,8 +5,6 @@ use super::plant::Plant;
 use acteon_runtime::{LogError, OutTopic};
 use std::collections::BTreeMap;
 
-/// How long a transaction may stay open, in milliseconds.
-pub const TRANSACTION_TIMEOUT_MS: i64 = 10_000;
 /// How long tombstones outlive compaction, in milliseconds.
 const TOMBSTONE_RETENTION_MS: i64 = 24 * 3600 * 1000;
 /// How long the expiring changelog keeps records, in milliseconds.
@@ -121,10 +119,17 @@ pub struct Broker {
     pub partitions: i32,
     pub group: Group,
     pub plant: Option<Plant>,
+    /// How long a transaction may stay open, in milliseconds.
+    transaction_timeout_ms: i64,
     logs: BTreeMap<(Topic, i32), Partition>,
     transactions: Vec<Transaction>,
     producers: BTreeMap<String, Producer>,
-    committed: BTreeMap<(Topic, i32), i64>,
+    /// The group's offsets, each with the transaction that committed it: an older one does not replace a newer one's.
+    committed: BTreeMap<(Topic, i32), (usize, i64)>,
+    /// Ends of transactions that have been decided and answered, and are still to be written: the transaction, and the
+    /// partition, or `None` for the group's offsets.
+    markers: Vec<(usize, Option<(Topic, i32)>)>,
+    rng: fastrand::Rng,
     /// Ends of transactions that were asked for and are still under way: producer and epoch.
     delayed: Vec<(String, u32)>,
 }
@@ -134,7 +139,7 @@ fn fenced() -> LogError {
 }
 
 impl Broker {
-    pub fn new(partitions: i32, now: i64, plant: Option<Plant>) -> Self {
+    pub fn new(partitions: i32, now: i64, rng: fastrand::Rng, (session_timeout_ms, transaction_timeout_ms): (i64, i64)) -> Self {
         let mut logs = BTreeMap::new();
         for topic in Topic::ALL {
             let count = if topic >= Topic::Email { DISPATCH_PARTITIONS } else { partitions };
@@ -143,12 +148,15 @@ impl Broker {
         Self {
             now,
             partitions,
-            group: Group::new(partitions),
-            plant,
+            group: Group::new(partitions, session_timeout_ms),
+            plant: None,
+            transaction_timeout_ms,
             logs,
             transactions: Vec::new(),
             producers: BTreeMap::new(),
             committed: BTreeMap::new(),
+            markers: Vec::new(),
+            rng,
             delayed: Vec::new(),
         }
     }
@@ -184,6 +192,7 @@ impl Broker {
         if self.plant != Some(Plant::NoFencing) {
             self.finish(id, Fate::Aborted);
         }
+        self.write_markers_of(id);
         let producer = self.producers.entry(id.to_owned()).or_default();
         producer.epoch += 1;
         producer.epoch
@@ -201,6 +210,7 @@ impl Broker {
     }
 
     pub fn begin(&mut self, id: &str, epoch: u32) -> Result<(), LogError> {
+        self.write_markers_of(id);
         let (began, number) = (self.now, self.transactions.len());
         let lax = self.plant == Some(Plant::NoFencing);
         let producer = self.producer(id, epoch)?;
@@ -273,22 +283,68 @@ impl Broker {
         }
     }
 
+    /// Decides a transaction. Its markers are written now or later, each by itself.
     fn finish(&mut self, id: &str, fate: Fate) {
         let Some(number) = self.producers.get_mut(id).and_then(|producer| producer.open.take()) else { return };
-        self.transactions[number].fate = fate;
-        for (topic, partition) in self.transactions[number].touched.clone() {
+        let transaction = &mut self.transactions[number];
+        transaction.fate = fate;
+        self.markers.extend(transaction.touched.iter().map(|place| (number, Some(*place))));
+        self.markers.push((number, None));
+        if self.rng.bool() {
+            self.write_markers(|of| of == number);
+        } else {
+            self.write_some_markers();
+        }
+    }
+
+    /// Writes some of the markers that are still to be written.
+    pub fn write_some_markers(&mut self) {
+        let chosen: Vec<usize> = (0..self.transactions.len()).rev().take(8).filter(|_| self.rng.bool()).collect();
+        if self.rng.bool() {
+            self.write_markers(|of| chosen.contains(&of));
+        } else if !self.markers.is_empty() {
+            let place = self.rng.usize(0..self.markers.len());
+            let marker = self.markers.remove(place);
+            self.write_marker(marker);
+        }
+    }
+
+    pub fn write_all_markers(&mut self) {
+        self.write_markers(|_| true);
+    }
+
+    fn write_markers(&mut self, which: impl Fn(usize) -> bool) {
+        let (now, later) = std::mem::take(&mut self.markers).into_iter().partition(|(number, _)| which(*number));
+        self.markers = later;
+        let now: Vec<_> = now;
+        now.into_iter().for_each(|marker| self.write_marker(marker));
+    }
+
+    fn write_marker(&mut self, (number, place): (usize, Option<(Topic, i32)>)) {
+        if let Some((topic, partition)) = place {
             self.push(topic, partition, Some(number), None);
             self.log(topic, partition).open.remove(&number);
+            return;
         }
-        if fate == Fate::Committed {
-            let offsets = std::mem::take(&mut self.transactions[number].offsets);
-            self.committed.extend(offsets);
+        let offsets = std::mem::take(&mut self.transactions[number].offsets);
+        for (place, offset) in offsets.into_iter().filter(|_| self.transactions[number].fate == Fate::Committed) {
+            let committed = self.committed.entry(place).or_insert((number, offset));
+            if committed.0 <= number {
+                *committed = (number, offset);
+            }
         }
+    }
+
+    /// A producer's next transaction begins when all of the last one has been written.
+    fn write_markers_of(&mut self, id: &str) {
+        let own: Vec<usize> =
+            self.markers.iter().map(|(number, _)| *number).filter(|of| self.transactions[*of].producer == id).collect();
+        self.write_markers(|of| own.contains(&of));
     }
 
     /// Aborts transactions that have been open for too long, and fences their producers.
     pub fn expire_transactions(&mut self) {
-        let deadline = self.now - TRANSACTION_TIMEOUT_MS;
+        let deadline = self.now - self.transaction_timeout_ms;
         let open = self.producers.values().filter_map(|producer| producer.open);
         let late: Vec<String> = open
             .filter(|number| self.transactions[*number].began <= deadline)
@@ -303,25 +359,34 @@ impl Broker {
     }
 
     pub fn has_open_transactions(&self) -> bool {
-        self.producers.values().any(|producer| producer.open.is_some())
+        !self.markers.is_empty() || self.producers.values().any(|producer| producer.open.is_some())
     }
 
     /// Where the group stands; an error while an open transaction may still move it.
     pub fn committed(&self, topic: Topic, partition: i32) -> Result<i64, LogError> {
         let place = (topic, partition);
-        let pending = self.transactions.iter().any(|transaction| {
-            transaction.fate == Fate::Open && transaction.offsets.iter().any(|(of, _)| *of == place)
-        });
+        let open = self.producers.values().filter_map(|producer| producer.open);
+        let unwritten = self.markers.iter().filter(|(_, place)| place.is_none()).map(|(number, _)| *number);
+        let holds = |number: usize| self.transactions[number].offsets.iter().any(|(of, _)| *of == place);
+        let pending = open.chain(unwritten).any(holds);
         if pending && self.plant != Some(Plant::UnstableOffsets) {
             return Err(LogError::Retriable("a transaction may still move the offset".to_owned()));
         }
-        Ok(self.committed.get(&place).copied().unwrap_or(self.partition(topic, partition).low))
+        Ok(self.committed.get(&place).map_or(self.partition(topic, partition).low, |(_, offset)| *offset))
     }
 
     /// End of what a reader of committed records is shown.
     pub fn stable(&self, topic: Topic, partition: i32) -> i64 {
         let log = self.partition(topic, partition);
         log.open.values().min().copied().unwrap_or(log.end)
+    }
+
+    /// Whether the log reaches up to an offset, and the transaction of what stands right before it is not open any more.
+    pub fn is_decided(&self, topic: Topic, partition: i32, offset: i64) -> bool {
+        let log = self.partition(topic, partition);
+        let is_open = |entry: &Entry| entry.transaction.is_some_and(|number| self.transactions[number].fate == Fate::Open);
+        let last = log.entries.partition_point(|entry| entry.offset < offset).checked_sub(1);
+        offset <= log.end && !last.is_some_and(|place| is_open(&log.entries[place]))
     }
 
     /// The next committed record at or after an offset.

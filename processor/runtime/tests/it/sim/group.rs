@@ -3,9 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// After this long without a sign of life a member is given up, in milliseconds.
-pub const SESSION_TIMEOUT_MS: i64 = 10_000;
-
 #[derive(Debug)]
 struct Member {
     /// What it holds, as the group knows.
@@ -25,11 +22,14 @@ pub struct Group {
     next_member: u64,
     /// Turns the order in which members are served, so that partitions move.
     turn: usize,
+    /// After this long without a sign of life a member is given up, in milliseconds.
+    session_timeout_ms: i64,
 }
 
 impl Group {
-    pub fn new(partitions: i32) -> Self {
-        Self { partitions, generation: 0, forming: false, members: BTreeMap::new(), next_member: 1, turn: 0 }
+    pub fn new(partitions: i32, session_timeout_ms: i64) -> Self {
+        let (generation, forming, members, next_member, turn) = (0, false, BTreeMap::new(), 1, 0);
+        Self { partitions, generation, forming, members, next_member, turn, session_timeout_ms }
     }
 
     /// A new member, without partitions.
@@ -71,7 +71,7 @@ impl Group {
     /// Gives up members that show no sign of life.
     pub fn expire(&mut self, now: i64) {
         let before = self.members.len();
-        self.members.retain(|_, member| now - member.last_seen < SESSION_TIMEOUT_MS);
+        self.members.retain(|_, member| now - member.last_seen < self.session_timeout_ms);
         if self.members.len() != before {
             self.form();
         }

@@ -99,13 +99,18 @@ impl Shared {
                 broker.group.heartbeat(*member, broker.now);
             }
         }
+        broker.write_some_markers();
         broker.group.expire(broker.now);
         broker.expire_transactions();
     }
 
     fn draw(&mut self, name: &'static str, may_fail: bool) -> Fault {
-        // Calls that are made once a record would leave no time for others.
-        let rate = if matches!(name, "send" | "poll") { self.fault_rate / 6 } else { self.fault_rate };
+        // Calls that are made all the time would leave none for others.
+        let rate = match name {
+            "send" | "poll" | "attend" => self.fault_rate / 10,
+            "restore" => self.fault_rate / 2,
+            _ => self.fault_rate * 2,
+        };
         if rate == 0 || self.rng.u32(0..10_000) >= rate {
             return Fault::None;
         }

@@ -1,4 +1,4 @@
-//! A transactional producer on the simulated log.
+//! Transactional producers on the simulated log: two that take turns, as in production.
 
 use super::broker::{Record, Topic};
 use super::hub::Seam;
@@ -13,8 +13,9 @@ const WORN: u32 = 40;
 
 pub struct SimSink {
     seam: Seam,
-    id: String,
-    epoch: u32,
+    /// Id and epoch of each producer.
+    producers: [(String, u32); 2],
+    turn: usize,
     ends: BTreeMap<i32, ChangelogOffsets>,
     /// A commit is under way whose answer was not waited for.
     unknown: bool,
@@ -23,13 +24,24 @@ pub struct SimSink {
 
 impl SimSink {
     pub fn connect(seam: Seam) -> Result<Self, LogError> {
-        let id = format!("acteon-{}-{}", seam.who.process, seam.who.worker);
-        let epoch = seam.call("connect", true, |shared| Ok(shared.broker.init_producer(&id)))?;
-        Ok(Self { seam, id, epoch, ends: BTreeMap::new(), unknown: false, worn: false })
+        let producer = |number: usize| {
+            let id = format!("acteon-{}-{}-{number}", seam.who.process, seam.who.worker);
+            let epoch = seam.call("connect", true, |shared| Ok(shared.broker.init_producer(&id)))?;
+            Ok((id, epoch))
+        };
+        let producers = [producer(0)?, producer(1)?];
+        Ok(Self { seam, producers, turn: 0, ends: BTreeMap::new(), unknown: false, worn: false })
+    }
+
+    fn producer(&self) -> (&str, u32) {
+        let (id, epoch) = &self.producers[self.turn];
+        (id, *epoch)
     }
 
     fn try_commit(&mut self, offsets: &[(i32, InTopic, i64)], group: (u64, i32)) -> Result<(), LogError> {
-        let (seam, id, epoch) = (self.seam.clone(), self.id.as_str(), self.epoch);
+        let seam = self.seam.clone();
+        let (id, epoch) = self.producers[self.turn].clone();
+        let id = id.as_str();
         let offsets: Vec<((Topic, i32), i64)> = offsets
             .iter()
             .map(|(partition, topic, offset)| ((Topic::ALL[*topic as usize], *partition), *offset))
@@ -51,12 +63,13 @@ impl SimSink {
 impl Sink<(u64, i32)> for SimSink {
     fn begin(&mut self) -> Result<(), LogError> {
         self.ends.clear();
-        let (id, epoch) = (self.id.as_str(), self.epoch);
+        self.turn = 1 - self.turn;
+        let (id, epoch) = self.producer();
         self.seam.call("begin", true, |shared| shared.broker.begin(id, epoch))
     }
 
     fn send(&mut self, record: &OutRecord<'_>, _: Tag) -> Result<(), SendError> {
-        let (id, epoch) = (self.id.as_str(), self.epoch);
+        let (id, epoch) = self.producer();
         let topic = Topic::of(record.topic)?;
         let owned = Record {
             key: record.key.map(<[u8]>::to_vec),
@@ -102,7 +115,7 @@ impl Sink<(u64, i32)> for SimSink {
         if self.unknown {
             return Err(LogError::Retriable("a commit is under way".to_owned()));
         }
-        let (id, epoch) = (self.id.as_str(), self.epoch);
+        let (id, epoch) = self.producer();
         self.seam.call("abort", true, |shared| {
             shared.count("abort");
             shared.broker.end(id, epoch, false)

@@ -2,7 +2,7 @@
 
 use super::broker::{Entry, Topic};
 use super::hub::{Hub, PROCESSES, Shared};
-use super::world::{Course, start, stop, tick};
+use super::world::{Course, start, stop, tick_all};
 use super::traffic;
 use acteon_core::is_expired;
 use acteon_schemas::headers;
@@ -13,8 +13,6 @@ use std::sync::Arc;
 
 /// Most rounds that a healed world may need to come to rest.
 const MAX_ROUNDS: u32 = 2_000;
-/// A round lasts so long, in milliseconds.
-const ROUND_MS: i64 = 100;
 
 const KINDS: [(Topic, Kind); 11] = [
     (Topic::Actions, Kind::Actions),
@@ -39,16 +37,14 @@ pub fn reach(hub: &Arc<Hub>) -> Course {
         shared.traffic.settle();
         shared.broker.deliver_delayed();
         // Sessions and transactions of the dead time out.
-        shared.advance(20_000);
+        shared.advance(70_000);
+        shared.broker.write_all_markers();
     }
     let mut rounds = 0;
     while !is_at_rest(hub) && rounds < MAX_ROUNDS {
         (0..PROCESSES).for_each(|process| start(hub, process));
-        let seats: Vec<_> = hub.seats.lock().unwrap().iter().map(|seat| seat.who).collect();
-        seats.into_iter().for_each(|who| tick(hub, who));
-        let mut shared = hub.shared();
-        traffic::connect(&mut shared);
-        shared.advance(ROUND_MS);
+        tick_all(hub);
+        traffic::connect(&mut hub.shared());
         rounds += 1;
     }
     let owners = owners(hub);

@@ -18,6 +18,10 @@ use std::sync::Arc;
 pub const MAX_SKEW_MS: i64 = 120_000;
 /// Names of the topics read.
 pub const INPUTS: [&str; 4] = ["acteon.actions", "acteon.repartition", "acteon.commands", "acteon.results"];
+/// What passes when each worker has run once, in milliseconds.
+pub const ROUND_MS: i64 = 20;
+/// Rounds in which others take over what a process that stands still has left.
+const ROUNDS_TO_TAKE_OVER: u32 = 10;
 const HOUR_MS: i64 = 3600 * 1000;
 
 /// What became of a seed.
@@ -36,9 +40,12 @@ pub fn run(seed: u64, plant: Option<Plant>, verbose: bool, definitions: &Arc<Def
     let mut rng = fastrand::Rng::with_seed(seed);
     let partitions = rng.i32(3..=4);
     let steps = rng.u32(150..=400);
+    let timeouts = (rng.i64(2_000..10_000), rng.i64(2_000..60_000));
+    let mut broker = Broker::new(partitions, START, rng.fork(), timeouts);
+    broker.plant = plant;
     let shared = Shared {
-        broker: Broker::new(partitions, START, plant),
-        fault_rate: [0, 40, 150, 400][rng.usize(0..4)],
+        broker,
+        fault_rate: [0, 30, 100, 300][rng.usize(0..4)],
         skew: std::array::from_fn(|_| rng.i64(-MAX_SKEW_MS..=MAX_SKEW_MS)),
         rng,
         traffic: Traffic::default(),
@@ -60,17 +67,18 @@ pub fn run(seed: u64, plant: Option<Plant>, verbose: bool, definitions: &Arc<Def
     verdict::reach(&hub)
 }
 
-/// Lets the world go on while a call stands still.
+/// Lets the world go on while a call stands still: for a moment, or until others have taken over.
 pub fn go_on(hub: &Arc<Hub>) {
     let (steps, pause) = {
         let mut shared = hub.shared();
-        let long = shared.rng.bool();
-        (shared.rng.u32(1..30), if long { shared.rng.i64(9_000..15_000) } else { 0 })
+        let pause = if shared.rng.bool() { shared.rng.i64(2_000..20_000) } else { 0 };
+        (shared.rng.u32(1..20), pause)
     };
-    hub.shared().advance(pause);
-    for _ in 0..steps {
-        step(hub);
+    if pause > 0 {
+        hub.shared().advance(pause);
+        (0..ROUNDS_TO_TAKE_OVER).for_each(|_| tick_all(hub));
     }
+    (0..steps).for_each(|_| step(hub));
 }
 
 /// Something happens.
@@ -80,7 +88,8 @@ fn step(hub: &Arc<Hub>) {
         (shared.rng.u32(0..1000), shared.rng.usize(0..PROCESSES))
     };
     match dice {
-        0..500 => tick_any(hub),
+        0..300 => tick_any(hub),
+        300..500 => (0..=dice % 4).for_each(|_| tick_all(hub)),
         500..640 => traffic::produce(&mut hub.shared()),
         640..655 => traffic::command(&mut hub.shared()),
         655..755 => traffic::connect(&mut hub.shared()),
@@ -171,6 +180,13 @@ fn tick_any(hub: &Arc<Hub>) {
         let who = hub.seats.lock().unwrap()[place].who;
         tick(hub, who);
     }
+}
+
+/// Each worker runs once, and a moment passes.
+pub fn tick_all(hub: &Arc<Hub>) {
+    let seats: Vec<Who> = hub.seats.lock().unwrap().iter().map(|seat| seat.who).collect();
+    seats.into_iter().for_each(|who| tick(hub, who));
+    hub.shared().advance(ROUND_MS);
 }
 
 /// Takes a worker out of its seat, if it can run.

@@ -1,0 +1,100 @@
+//! Exactly once, with real processes: two processors and a connector work off actions while they are killed, stopped
+//! and cut off from the broker at random; what is left in the topics must be what a plain model comes to.
+//!
+//! The plan (what is sent, and who is hit when) is made from a seed, which is printed; `SEED=…` makes the same plan again.
+//! `ACTEON_FULL=1` gives the test on Apache Kafka its full size: 200,000 actions, 24 kills, about four minutes.
+
+mod cluster;
+mod fleet;
+mod judge;
+mod log;
+mod plan;
+mod traffic;
+
+use acteon_testkit::clock;
+use cluster::Cluster;
+use fleet::Fleet;
+use log::Log;
+use plan::{Event, Plan, Scale};
+use std::time::{Duration, Instant};
+use traffic::Sent;
+
+/// Longest wait for everything to be worked off once nobody is hit any more.
+const DRAIN_LIMIT: Duration = Duration::from_secs(180);
+
+const FULL: Scale = Scale { actions: 200_000, tenants: 400, kills: 24, pauses: 4, restarts: 1, seconds: 150 };
+const SHORT: Scale = Scale { actions: 30_000, tenants: 100, kills: 6, pauses: 1, restarts: 1, seconds: 25 };
+const EMBEDDED: Scale = Scale { actions: 20_000, tenants: 80, kills: 8, pauses: 1, restarts: 1, seconds: 20 };
+
+#[test]
+fn exactly_once_on_kafka() {
+    let full = std::env::var_os("ACTEON_FULL").is_some();
+    run("kafka", Cluster::kafka(), if full { FULL } else { SHORT });
+}
+
+#[test]
+fn exactly_once_on_the_embedded_broker() {
+    run("embedded", Cluster::embedded(), EMBEDDED);
+}
+
+fn run(name: &str, mut cluster: Cluster, scale: Scale) {
+    let seed = match std::env::var("SEED") {
+        Ok(text) => text.parse().expect("SEED is a number"),
+        Err(_) => fastrand::u64(..),
+    };
+    eprintln!("exactly once on {name}: SEED={seed}");
+    let plan = Plan::new(seed, scale);
+    let began = clock::now();
+    let mut fleet = Fleet::start(cluster.bootstrap());
+    let log = Log::new(cluster.bootstrap());
+    let producer = {
+        let (bootstrap, plan) = (cluster.bootstrap().to_owned(), plan.clone());
+        std::thread::spawn(move || traffic::send(&bootstrap, &plan))
+    };
+    disturb(&plan, &mut cluster, &mut fleet);
+    let sent: Sent = producer.join().expect("everything is sent");
+    let disturbed = began.elapsed();
+    log.wait_until_done(&sent, DRAIN_LIMIT, || fleet.assert_running());
+    fleet.stop(|| log.wait_until_consumed(DRAIN_LIMIT));
+    log.wait_until_stable(DRAIN_LIMIT);
+    let drained = began.elapsed();
+    let judged = judge::judge(&log, &fleet, &sent);
+    let count = |words| fleet.lines(words);
+    eprintln!(
+        "exactly once on {name}: {sent:?}, {} kills, {} pauses, {} broker restarts; {} assignments, {} revocations, {} \
+         losses, {} recoveries, {} restored records; disturbed for {disturbed:.0?}, drained after {drained:.0?}, all in \
+         {:.0?}\n{judged}",
+        scale.kills,
+        scale.pauses,
+        scale.restarts,
+        count("partitions assigned"),
+        count("partitions revoked"),
+        count("partitions lost"),
+        count("transaction dropped"),
+        fleet.restored(),
+        began.elapsed(),
+    );
+}
+
+/// Lets everything happen that the plan has.
+fn disturb(plan: &Plan, cluster: &mut Cluster, fleet: &mut Fleet) {
+    let began = clock::now();
+    for (at, event) in &plan.events {
+        wait_until(began + *at);
+        eprintln!("{:6.1} s: {event:?}", began.elapsed().as_secs_f64());
+        match event {
+            Event::Kill { victims, down } => {
+                victims.iter().for_each(|victim| fleet.kill(*victim));
+                std::thread::sleep(*down);
+                victims.iter().for_each(|victim| fleet.start_again(*victim));
+            }
+            Event::Pause { victim, down } => fleet.pause(*victim, *down),
+            Event::Fail { calls, status } => fleet.fail(*calls, *status),
+            Event::RestartBroker => cluster.restart(),
+        }
+    }
+}
+
+fn wait_until(at: Instant) {
+    std::thread::sleep(at.saturating_duration_since(clock::now()));
+}

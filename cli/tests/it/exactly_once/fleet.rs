@@ -1,0 +1,228 @@
+//! The processes: two processors, a connector, and the HTTP server that webhooks go to.
+
+use super::log::PREFIX;
+use super::plan::Victim;
+use crate::support::{acteon, binary, http_get};
+use acteon_testkit::http::{Receiver, Reply};
+use acteon_testkit::model::RULES;
+use acteon_testkit::process::Process;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Partitions of each co-partitioned topic.
+pub(crate) const PARTITIONS: i32 = 8;
+/// `session.timeout.ms` of all group members: so long does the group wait for one that was killed.
+pub(crate) const SESSION_MS: u32 = 3_000;
+/// Far more than a process takes to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+struct Member {
+    victim: Victim,
+    name: &'static str,
+    roles: &'static str,
+    /// Configuration, output, and state.
+    dir: PathBuf,
+    process: Option<Process>,
+}
+
+pub(crate) struct Fleet {
+    members: Vec<Member>,
+    receiver: Receiver,
+    /// RocksDB's own id of each store that there has been: a store that was wiped gets another one.
+    identities: BTreeMap<PathBuf, String>,
+    /// After the processes, which write to it.
+    _dir: TempDir,
+}
+
+impl Fleet {
+    /// Makes the topics and starts all processes.
+    pub(crate) fn start(bootstrap: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let receiver = Receiver::start().unwrap();
+        fs::create_dir(dir.path().join("rules")).unwrap();
+        fs::write(dir.path().join("rules/model.yaml"), RULES).unwrap();
+        let members = [
+            (Victim::One, "one", "processor"),
+            (Victim::Two, "two", "processor"),
+            (Victim::Connector, "connector", "connectors"),
+        ];
+        let members: Vec<Member> = members
+            .into_iter()
+            .map(|(victim, name, roles)| {
+                let own = dir.path().join(name);
+                fs::create_dir(&own).unwrap();
+                fs::write(own.join("acteon.toml"), config(dir.path(), name, bootstrap, &receiver.url())).unwrap();
+                Member { victim, name, roles, dir: own, process: None }
+            })
+            .collect();
+        let config = members[0].dir.join("acteon.toml");
+        let applied = acteon(&["topology", "apply", "-c", config.to_str().unwrap()]);
+        assert_eq!(applied.code, 0, "{}", applied.stderr);
+        let mut fleet = Self { members, receiver, identities: BTreeMap::new(), _dir: dir };
+        Victim::ALL.into_iter().for_each(|victim| fleet.start_again(victim));
+        fleet
+    }
+
+    fn member(&mut self, victim: Victim) -> &mut Member {
+        self.members.iter_mut().find(|member| member.victim == victim).unwrap()
+    }
+
+    pub(crate) fn start_again(&mut self, victim: Victim) {
+        let member = self.member(victim);
+        let process = Process::command(binary())
+            .args(["run", "--port", "0", "--roles", member.roles, "-c"])
+            .arg(member.dir.join("acteon.toml"))
+            // A line for each call is too much.
+            .env("RUST_LOG", "info,acteon_connectors::provider::log=warn,librdkafka=warn,rdkafka=warn")
+            .work_dir(&member.dir)
+            .start()
+            .unwrap();
+        member.process = Some(process);
+    }
+
+    /// Sends SIGKILL to a process that is running.
+    pub(crate) fn kill(&mut self, victim: Victim) {
+        let member = self.member(victim);
+        let mut process = member.process.take().expect("it was started");
+        assert!(process.is_running(), "{} had ended by itself:\n{}", member.name, process.tail());
+        process.kill_9().unwrap();
+        self.note_stores();
+    }
+
+    /// Stops a process for a while: it does not know how much time has passed when it goes on.
+    pub(crate) fn pause(&mut self, victim: Victim, down: Duration) {
+        let process = self.member(victim).process.as_mut().unwrap();
+        process.signal("STOP").unwrap();
+        std::thread::sleep(down);
+        process.signal("CONT").unwrap();
+    }
+
+    /// The receiver of webhooks answers so to the next calls.
+    pub(crate) fn fail(&self, calls: usize, status: u16) {
+        self.receiver.respond_first(calls, Reply::status(status));
+    }
+
+    /// Each process that was not killed is still there.
+    pub(crate) fn assert_running(&mut self) {
+        for member in &mut self.members {
+            let process = member.process.as_mut().unwrap();
+            assert!(process.is_running(), "{} has ended by itself:\n{}", member.name, process.tail());
+        }
+    }
+
+    /// Stops all processes gracefully: the connector, then `between`, then one processor after the other, so that the last
+    /// one has all tasks.
+    pub(crate) fn stop(&mut self, between: impl FnOnce()) {
+        self.terminate(Victim::Connector);
+        between();
+        self.terminate(Victim::One);
+        let last = self.members[1].process.as_ref().unwrap();
+        let has_all = || i32::try_from(running_tasks(last)) == Ok(PARTITIONS);
+        assert!(acteon_testkit::wait_until(STOP_LIMIT, has_all), "not all tasks run:\n{}", last.tail());
+        self.terminate(Victim::Two);
+        self.note_stores();
+    }
+
+    fn terminate(&mut self, victim: Victim) {
+        let member = self.member(victim);
+        let process = member.process.as_mut().unwrap();
+        let status = process.terminate(STOP_LIMIT).unwrap();
+        assert!(status.success(), "{} ended with {status}:\n{}", member.name, process.tail());
+    }
+
+    /// The directory of a task's store at the processor that was stopped last.
+    pub(crate) fn store(&self, partition: i32) -> PathBuf {
+        self.members[1].dir.join("state/tasks").join(partition.to_string())
+    }
+
+    /// Looks whether each store is the one that it was.
+    fn note_stores(&mut self) {
+        for member in &self.members[..2] {
+            let Ok(tasks) = fs::read_dir(member.dir.join("state/tasks")) else { continue };
+            for task in tasks {
+                let path = task.unwrap().path();
+                // A process can be killed before it has written one.
+                let Ok(identity) = fs::read_to_string(path.join("IDENTITY")) else { continue };
+                let known = self.identities.entry(path).or_insert_with(|| identity.clone());
+                assert_eq!(*known, identity, "a store was wiped");
+            }
+        }
+    }
+
+    /// The calls that the receiver of webhooks got: the idempotency key of each.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let requests = self.receiver.requests();
+        requests.iter().map(|request| request.header("idempotency-key").unwrap_or_default().to_owned()).collect()
+    }
+
+    /// How many lines of the processes' logs have these words.
+    pub(crate) fn lines(&self, words: &str) -> usize {
+        self.logs().iter().flat_map(|log| log.lines()).filter(|line| line.contains(words)).count()
+    }
+
+    /// Asserts that no line of any log has these words.
+    pub(crate) fn assert_no_line(&self, words: &str) {
+        for log in self.logs() {
+            assert!(!log.contains(words), "{:?}", log.lines().find(|line| line.contains(words)));
+        }
+    }
+
+    /// Changelog records that were read back in all restores together.
+    pub(crate) fn restored(&self) -> u64 {
+        let logs = self.logs();
+        let running = logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains("task running"));
+        running.filter_map(|line| field(line, "restored")).sum()
+    }
+
+    fn logs(&self) -> Vec<String> {
+        self.members.iter().map(|member| fs::read_to_string(member.dir.join("stderr")).unwrap()).collect()
+    }
+}
+
+/// The number that a log line gives a field.
+fn field(line: &str, name: &str) -> Option<u64> {
+    let (_, rest) = line.split_once(&format!("{name}="))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// Tasks that a processor runs, by its own word; none while it does not answer.
+fn running_tasks(process: &Process) -> usize {
+    // The file has the lines of all its starts.
+    let output = process.stdout();
+    let Some(address) = output.lines().filter_map(|line| line.strip_prefix("Listening on ")).next_back() else { return 0 };
+    http_get(address, "/ready").matches(r#""state":"running""#).count()
+}
+
+fn config(dir: &Path, name: &str, bootstrap: &str, webhook: &str) -> String {
+    let (rules, state) = (dir.join("rules"), dir.join(name).join("state"));
+    format!(
+        r#"
+[kafka]
+"bootstrap.servers" = "{bootstrap}"
+"session.timeout.ms" = {SESSION_MS}
+"heartbeat.interval.ms" = 500
+[topology]
+prefix = "{PREFIX}"
+partitions = {PARTITIONS}
+replication_factor = 1
+[processor]
+instance_id = "{name}"
+state_dir = "{}"
+workers = 2
+[rules]
+directory = "{}"
+[[providers]]
+name = "email"
+type = "log"
+[[providers]]
+name = "webhook"
+type = "webhook"
+url = "{webhook}"
+"#,
+        state.display(),
+        rules.display()
+    )
+}

@@ -1,0 +1,175 @@
+//! The topics, as a reader of committed records sees them.
+
+use super::fleet::PARTITIONS;
+use super::traffic::Sent;
+use acteon_testkit::clock;
+use acteon_testkit::model::Topic;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use serde::Deserialize;
+use std::cell::Cell;
+use std::time::Duration;
+
+/// What the topics' names begin with.
+pub(crate) const PREFIX: &str = "once";
+/// All topics of the run, by their names without the prefix.
+pub(crate) const TOPICS: [(&str, Topic); 11] = [
+    ("actions", Topic::Actions),
+    ("repartition", Topic::Repartition),
+    ("commands", Topic::Commands),
+    ("results", Topic::Results),
+    ("outcomes", Topic::Outcomes),
+    ("audit", Topic::Audit),
+    ("dispatch.email", Topic::Dispatches),
+    ("dispatch.webhook", Topic::Dispatches),
+    ("dlq", Topic::DeadLetters),
+    ("changelog", Topic::Changelog),
+    ("changelog.expiring", Topic::Changelog),
+];
+/// The topics that are taken in without a transaction on their own side: there each record has an offset, and nothing
+/// else does.
+const INPUTS: [&str; 3] = ["actions", "commands", "results"];
+/// Limit of one answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// Longest wait for the next record of a topic that is read to its end.
+const READ_LIMIT: Duration = Duration::from_secs(60);
+
+pub(crate) struct Log {
+    bootstrap: String,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    is_final: bool,
+}
+
+impl Log {
+    pub(crate) fn new(bootstrap: &str) -> Self {
+        Self { bootstrap: bootstrap.to_owned() }
+    }
+
+    fn consumer(&self, isolation: &str) -> BaseConsumer {
+        ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("group.id", format!("{PREFIX}.processor"))
+            .set("isolation.level", isolation)
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "error")
+            .set("fetch.wait.max.ms", "10")
+            .set("fetch.queue.backoff.ms", "10")
+            .create()
+            .unwrap()
+    }
+
+    /// Reads a topic from its beginning to its end.
+    pub(crate) fn read(&self, name: &str, take: &mut dyn FnMut(&BorrowedMessage<'_>)) {
+        let consumer = self.consumer("read_committed");
+        let mut left = assign(&consumer, name);
+        while left > 0 {
+            match consumer.poll(READ_LIMIT).expect("the topic ends") {
+                Ok(message) => take(&message),
+                Err(KafkaError::PartitionEOF(_)) => left -= 1,
+                Err(error) => panic!("{name}: {error}"),
+            }
+        }
+    }
+
+    /// Waits until every action has its last outcome and everything broken is in the dead-letter topic. `watch` is called
+    /// now and then.
+    pub(crate) fn wait_until_done(&self, sent: &Sent, limit: Duration, mut watch: impl FnMut()) {
+        let counts = [Cell::new(0), Cell::new(0)];
+        let readers = ["outcomes", "dlq"].map(|name| {
+            let consumer = self.consumer("read_committed");
+            assign(&consumer, name);
+            consumer
+        });
+        let deadline = clock::now() + limit;
+        while counts[0].get() < sent.actions || counts[1].get() < sent.broken {
+            watch();
+            let now = clock::now();
+            assert!(now < deadline, "{counts:?} last outcomes and dead letters in {limit:?}; sent were {sent:?}");
+            for (consumer, count) in readers.iter().zip(&counts) {
+                while let Some(polled) = consumer.poll(Duration::from_millis(20)) {
+                    let Ok(message) = polled else { continue };
+                    let told = || serde_json::from_slice::<Told>(message.payload().unwrap()).unwrap();
+                    if std::ptr::eq(count, &counts[1]) || told().is_final {
+                        count.set(count.get() + 1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until the processors have committed the ends of what they take in.
+    pub(crate) fn wait_until_consumed(&self, limit: Duration) {
+        let consumer = self.consumer("read_committed");
+        let mut behind = Vec::new();
+        let consumed = acteon_testkit::wait_until(limit, || {
+            behind = behind_of(&consumer);
+            behind.is_empty()
+        });
+        assert!(consumed, "not consumed: {behind:?}");
+    }
+
+    /// Waits until no transaction is open in any topic.
+    pub(crate) fn wait_until_stable(&self, limit: Duration) {
+        let [committed, all] = ["read_committed", "read_uncommitted"].map(|isolation| self.consumer(isolation));
+        for (name, _) in TOPICS {
+            let topic = format!("{PREFIX}.{name}");
+            for partition in 0..partitions(&all, &topic) {
+                let end = |of: &BaseConsumer| of.fetch_watermarks(&topic, partition, ANSWER_LIMIT).unwrap().1;
+                let stable = acteon_testkit::wait_until(limit, || end(&committed) == end(&all));
+                assert!(stable, "a transaction is still open in {topic}/{partition}");
+            }
+        }
+    }
+}
+
+/// A record's header as text.
+pub(crate) fn header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m str> {
+    let headers = message.headers()?;
+    let header = headers.iter().find(|header| header.key == name)?;
+    std::str::from_utf8(header.value?).ok()
+}
+
+fn partitions(consumer: &BaseConsumer, topic: &str) -> i32 {
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER_LIMIT).unwrap();
+    i32::try_from(metadata.topics()[0].partitions().len()).unwrap()
+}
+
+/// Lets a consumer read a topic from its beginning; returns the number of its partitions.
+fn assign(consumer: &BaseConsumer, name: &str) -> i32 {
+    let topic = format!("{PREFIX}.{name}");
+    let partitions = partitions(consumer, &topic);
+    assert!(partitions > 0, "{topic} has partitions");
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        list.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&list).unwrap();
+    partitions
+}
+
+/// Where the processors have committed less than there is: the topic, the partition, and both offsets.
+fn behind_of(consumer: &BaseConsumer) -> Vec<(String, i32, i64, i64)> {
+    let mut list = TopicPartitionList::new();
+    for name in INPUTS {
+        list.add_partition_range(&format!("{PREFIX}.{name}"), 0, PARTITIONS - 1);
+    }
+    let committed = consumer.committed_offsets(list, ANSWER_LIMIT).unwrap();
+    let mut behind = Vec::new();
+    for element in committed.elements() {
+        let (_, end) = consumer.fetch_watermarks(element.topic(), element.partition(), ANSWER_LIMIT).unwrap();
+        let offset = match element.offset() {
+            Offset::Offset(offset) => offset,
+            _ => 0,
+        };
+        if offset != end {
+            behind.push((element.topic().to_owned(), element.partition(), offset, end));
+        }
+    }
+    behind
+}
