@@ -20,10 +20,9 @@ impl PartitionClock {
     /// The store can't be read, or the value is not a clock's.
     pub fn restore(state: &mut impl State) -> Result<Self, StateError> {
         let Some(value) = state.get(&Self::KEY)? else { return Ok(Self::default()) };
-        let bytes = value.try_into().map_err(|_| StateError::Corrupt {
-            store: Store::Clock.name(),
-            problem: "not eight bytes",
-        })?;
+        let bytes = value
+            .try_into()
+            .map_err(|_| StateError::Corrupt { store: Store::Clock.name(), problem: "not eight bytes" })?;
         let now = i64::from_be_bytes(bytes);
         Ok(Self { now, stored: now })
     }

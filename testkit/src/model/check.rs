@@ -75,12 +75,8 @@ struct Checker<'e> {
 /// # Errors
 /// Everything that does not fit, at most 50 of it.
 pub fn check(evidence: &Evidence) -> Result<Report, Vec<Violation>> {
-    let mut checker = Checker {
-        evidence,
-        report: Report::default(),
-        violations: evidence.malformed.clone(),
-        sent: HashMap::new(),
-    };
+    let mut checker =
+        Checker { evidence, report: Report::default(), violations: evidence.malformed.clone(), sent: HashMap::new() };
     checker.rekeyed();
     checker.dispatches();
     for partition in 0..evidence.partitions {
@@ -210,7 +206,9 @@ impl<'e> Checker<'e> {
                 let many = courses.len();
                 self.violation(
                     "decision differs from the model",
-                    format!("partition {partition}: {told:?}\n  action {action:?}\n  the model says {model:?} ({many})"),
+                    format!(
+                        "partition {partition}: {told:?}\n  action {action:?}\n  the model says {model:?} ({many})"
+                    ),
                 );
                 return None;
             }
@@ -308,14 +306,8 @@ impl<'e> Checker<'e> {
     /// Each good action was decided. That none was decided twice follows from the order of each partition, and from
     /// each having one partition.
     fn decided_once(&mut self) {
-        let decided: HashSet<Place> = self
-            .evidence
-            .told
-            .values()
-            .flatten()
-            .filter(|told| !told.completes)
-            .map(|told| told.source)
-            .collect();
+        let decided: HashSet<Place> =
+            self.evidence.told.values().flatten().filter(|told| !told.completes).map(|told| told.source).collect();
         for (partition, offset, action) in each(&self.evidence.actions) {
             if matches!(action, Input::Good(_)) && !decided.contains(&(Topic::Actions, partition, offset)) {
                 self.violation("not decided", format!("actions/{partition}/{offset}"));
@@ -398,9 +390,7 @@ fn follow(courses: &mut Vec<Course>, action: &ActionBody, told: &Told, orders: &
 }
 
 fn each<T>(inputs: &Inputs<T>) -> impl Iterator<Item = (i32, i64, &T)> {
-    inputs
-        .iter()
-        .flat_map(|(partition, records)| records.iter().map(|(offset, input)| (*partition, *offset, input)))
+    inputs.iter().flat_map(|(partition, records)| records.iter().map(|(offset, input)| (*partition, *offset, input)))
 }
 
 fn broken<T>(topic: Topic, inputs: &Inputs<Input<T>>) -> impl Iterator<Item = (Place, &Vec<u8>)> {

@@ -34,9 +34,7 @@ fn value(end: i64, window: Option<(i64, u8)>) -> Vec<u8> {
 
 /// Two actions with one key: the first is dispatched, the second a duplicate; and a record that is not JSON.
 fn run() -> Run {
-    let action = |id: &str| {
-        json!({"id": id, "namespace": "n", "tenant": "t", "provider": "email", "action_type": "a", "dedup_key": "k", "payload": {}})
-    };
+    let action = |id: &str| json!({"id": id, "namespace": "n", "tenant": "t", "provider": "email", "action_type": "a", "dedup_key": "k", "payload": {}});
     let source = |offset: i64| json!({"topic": "acteon.actions", "partition": 0, "offset": offset});
     let told = |id: &str, offset, outcome: &str, rule: Option<&str>, detail: Value| {
         let common = json!({"action_id": id, "provider": "email", "outcome": outcome, "decided_at": AT,

@@ -22,8 +22,9 @@ const BUSY_FOR: usize = 300;
 /// Deduplication keys of a tenant.
 const KEYS: u32 = 200;
 /// One tenant in so many gets commands; the others show that nothing but a command makes anyone forget.
-const COMMANDED: usize = 16;
-/// Actions to one command.
+const COMMANDED: usize = 4;
+/// Actions to one command. The model has to follow each moment at which a command may have been carried out: these are
+/// one or two to a tenant.
 const ACTIONS_A_COMMAND: usize = 1_000;
 /// Bytes that are no action. `None` is a tombstone.
 const BROKEN: [Option<&[u8]>; 5] = [
@@ -188,8 +189,7 @@ impl Sender {
     }
 
     fn command(&mut self, number: usize) {
-        let tenant = self.rng.usize(0..self.tenants.div_ceil(COMMANDED)) * COMMANDED;
-        let tenant = format!("t{tenant}");
+        let tenant = format!("t{}", number / ACTIONS_A_COMMAND * COMMANDED % self.tenants);
         let rule = ["tenant-limit", "type-limit"][self.rng.usize(0..2)];
         let command = match self.rng.u32(0..10) {
             0..5 => json!({"forget_dedup_key": {"dedup_key": format!("k{}", self.rng.u32(0..KEYS))}}),

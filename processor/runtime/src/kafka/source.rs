@@ -24,6 +24,9 @@ const MAX_HEADERS: usize = 64;
 pub(crate) struct KafkaSource {
     actions: BaseConsumer<GroupContext>,
     followers: BaseConsumer<QuietContext>,
+    /// Asks where logs begin and end. It fetches nothing: a broker answers a connection's requests in order, and a
+    /// question behind a fetch waits until that has data or times out.
+    prober: BaseConsumer<QuietContext>,
     clock: SystemClock,
     /// Partitions that the follower reads.
     followed: BTreeSet<i32>,
@@ -100,7 +103,8 @@ impl KafkaSource {
             kafka,
             &[("isolation.level", "read_committed"), ("auto.offset.reset", "error"), ("fetch.wait.max.ms", "100")],
         )?;
-        Ok(Self { actions, followers, followed: BTreeSet::new(), clock: SystemClock::default(), topics })
+        let prober = quiet(kafka, &[("isolation.level", "read_committed")])?;
+        Ok(Self { actions, followers, prober, followed: BTreeSet::new(), clock: SystemClock::default(), topics })
     }
 
     fn list(&self, topics: &[InTopic], partitions: &[i32]) -> TopicPartitionList {
@@ -126,7 +130,7 @@ impl KafkaSource {
     fn check(&self, topic: InTopic, partition: i32, committed: Offset) -> Result<i64, LogError> {
         let name = &self.topics[topic as usize];
         let (low, high) = self
-            .followers
+            .prober
             .fetch_watermarks(name, partition, REQUEST_TIMEOUT)
             .map_err(|error| sort(&error))?;
         let Offset::Offset(committed) = committed else { return Ok(low) };

@@ -77,7 +77,9 @@ fn simulation() {
         }
     }
     eprintln!("{counts:?}");
-    for what in ["decision", "crash in a call", "error of a call", "freeze in a call", "delayed commit", "abort", "restore"] {
+    for what in
+        ["decision", "crash in a call", "error of a call", "freeze in a call", "delayed commit", "abort", "restore"]
+    {
         assert!(counts.contains_key(what), "never seen: {what}");
     }
 }

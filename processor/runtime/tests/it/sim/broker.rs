@@ -139,7 +139,12 @@ fn fenced() -> LogError {
 }
 
 impl Broker {
-    pub fn new(partitions: i32, now: i64, rng: fastrand::Rng, (session_timeout_ms, transaction_timeout_ms): (i64, i64)) -> Self {
+    pub fn new(
+        partitions: i32,
+        now: i64,
+        rng: fastrand::Rng,
+        (session_timeout_ms, transaction_timeout_ms): (i64, i64),
+    ) -> Self {
         let mut logs = BTreeMap::new();
         for topic in Topic::ALL {
             let count = if topic >= Topic::Email { DISPATCH_PARTITIONS } else { partitions };
@@ -384,7 +389,8 @@ impl Broker {
     /// Whether the log reaches up to an offset, and the transaction of what stands right before it is not open any more.
     pub fn is_decided(&self, topic: Topic, partition: i32, offset: i64) -> bool {
         let log = self.partition(topic, partition);
-        let is_open = |entry: &Entry| entry.transaction.is_some_and(|number| self.transactions[number].fate == Fate::Open);
+        let is_open =
+            |entry: &Entry| entry.transaction.is_some_and(|number| self.transactions[number].fate == Fate::Open);
         let last = log.entries.partition_point(|entry| entry.offset < offset).checked_sub(1);
         offset <= log.end && !last.is_some_and(|place| is_open(&log.entries[place]))
     }

@@ -54,8 +54,12 @@ pub fn produce(shared: &mut Shared) {
 }
 
 fn broken(rng: &mut fastrand::Rng) -> Option<Vec<u8>> {
-    let values: [&[u8]; 4] =
-        [b"not json", br#"{"namespace":"n","tenant":"t0"}"#, b"\x00framed", br#"{"namespace":"n","tenant":"","provider":"email","action_type":"a","payload":{}}"#];
+    let values: [&[u8]; 4] = [
+        b"not json",
+        br#"{"namespace":"n","tenant":"t0"}"#,
+        b"\x00framed",
+        br#"{"namespace":"n","tenant":"","provider":"email","action_type":"a","payload":{}}"#,
+    ];
     (rng.u32(0..5) > 0).then(|| values[rng.usize(0..values.len())].to_vec())
 }
 

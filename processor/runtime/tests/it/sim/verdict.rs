@@ -2,8 +2,8 @@
 
 use super::broker::{Entry, Topic};
 use super::hub::{Hub, PROCESSES, Shared};
-use super::world::{Course, start, stop, tick_all};
 use super::traffic;
+use super::world::{Course, start, stop, tick_all};
 use acteon_core::is_expired;
 use acteon_schemas::headers;
 use acteon_testkit::model::{Evidence, Record, Topic as Kind, check};
@@ -102,7 +102,9 @@ fn is_at_rest(hub: &Hub) -> bool {
 fn owners(hub: &Hub) -> BTreeMap<i32, usize> {
     let seats = hub.seats.lock().unwrap();
     let workers = seats.iter().filter_map(|seat| Some((seat.who.process, seat.worker.as_ref()?)));
-    workers.flat_map(|(process, worker)| worker.tasks().into_iter().map(move |task| (task.partition, process))).collect()
+    workers
+        .flat_map(|(process, worker)| worker.tasks().into_iter().map(move |task| (task.partition, process)))
+        .collect()
 }
 
 /// All committed entries of a partition.
