@@ -6,7 +6,7 @@ CARGO ?= cargo
 ACTEON := $(CARGO_TARGET_DIR)/debug/acteon
 CONFIG ?= examples/quickstart/acteon.toml
 
-.PHONY: help deps build run test bench fmt fmt-check lint deny
+.PHONY: help deps build-deps build run test test-full bench fmt fmt-check lint deny
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,17 +14,23 @@ help: ## List the targets
 deps: ## Install what builds and tests need (Debian, Ubuntu), or say what is missing
 	@scripts/need
 
-build: ## Build the binary
+build-deps:
+	@scripts/need --build
+
+build: build-deps ## Build the binary
 	$(CARGO) build --locked -p acteon
 
 run: build ## Start `acteon dev` on the quickstart (CONFIG=… for another configuration)
 	$(ACTEON) dev -c $(CONFIG)
 
 # The binary first: tests of several crates run it.
-test: build ## Run all tests
+test: deps build ## Run all tests
 	$(CARGO) test --locked --workspace
 
-bench: build ## Measure against the peers; writes bench/out/latest.json
+test-full: deps build ## Run the exactly-once test at its full size, about four minutes
+	ACTEON_FULL=1 $(CARGO) test --locked -p acteon --test it exactly_once
+
+bench: deps build ## Measure against the peers; writes bench/out/latest.json
 	$(CARGO) run --locked -p acteon-bench -- --rounds 3
 
 fmt: ## Format

@@ -99,7 +99,7 @@ impl Pace {
                 }
                 // Sleeps too, and serves delivery reports meanwhile.
                 self.producer.poll(Duration::ZERO);
-                std::thread::sleep(left.min(Duration::from_millis(1)));
+                thread::sleep(left.min(Duration::from_millis(1)));
             }
             let Action { number, key, json } = actions.advance()?;
             let slot = sent.get(usize::try_from(number)?);

@@ -115,7 +115,7 @@ impl Worker {
             // A commit polls in slices of 100 ms; with nothing in flight it does not wait.
             while self.producer.in_flight_count() > 0 {
                 self.producer.poll(Duration::ZERO);
-                std::thread::sleep(PAUSE);
+                thread::sleep(PAUSE);
             }
             self.producer.commit_transaction(Timeout::Never)?;
         }
@@ -170,7 +170,7 @@ fn copy(
         while let Err((error, back)) = producer.send(record) {
             ensure!(queue_is_full(&error), "cannot produce to {topic}: {error}");
             producer.poll(Duration::ZERO);
-            std::thread::sleep(PAUSE);
+            thread::sleep(PAUSE);
             record = back;
         }
     }

@@ -9,7 +9,7 @@ use crate::worker::Worker;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ const HOLD_TIME: Duration = Duration::from_secs(1);
 const HOLD_INTERVAL: Duration = Duration::from_millis(2);
 /// Time between two looks at the topic's end.
 const LAG_INTERVAL: Duration = Duration::from_secs(2);
-/// Longest wait for an answer about it.
+/// Longest wait for an answer about it; reading stands still meanwhile.
 const LAG_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time before a consumer that has failed for good is replaced.
 const RECREATE_INTERVAL: Duration = Duration::from_secs(1);
@@ -59,6 +59,35 @@ pub(crate) struct Status {
     pub(crate) trouble: Mutex<Option<String>>,
     /// Offsets that are not complete, as last seen.
     pub(crate) lag: Mutex<Option<i64>>,
+}
+
+impl Status {
+    /// Takes a measurement of the lag. An answer ends any trouble; returns the error where it is one. No answer within
+    /// [`LAG_TIMEOUT`] says nothing: the broker may just be busy, and when it is gone, polling tells.
+    fn measured(&self, lag: KafkaResult<i64>) -> Option<KafkaError> {
+        match lag {
+            Ok(lag) => {
+                *lock(&self.lag) = Some(lag);
+                *lock(&self.trouble) = None;
+                None
+            }
+            Err(error) if is_late(&error) => None,
+            Err(error) => Some(error),
+        }
+    }
+}
+
+/// Whether an error says only that no answer came in time.
+fn is_late(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::TimedOutQueue
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::WaitingForCoordinator
+        )
+    )
 }
 
 /// Reads one provider's dispatches.
@@ -309,14 +338,14 @@ impl Reader {
 
     /// Reports how far the partitions are behind; their answer also tells that Kafka is there.
     fn report_lag(&self, consumer: &DispatchConsumer) {
-        match self.lag(consumer) {
-            Ok(lag) => {
-                // Exact up to 2^53, as a gauge takes it.
-                self.meters.lag.set(lag as f64);
-                *lock(&self.status.lag) = Some(lag);
-                *lock(&self.status.trouble) = None;
-            }
-            Err(error) => self.note(&error.to_string()),
+        let lag = self.lag(consumer);
+        match &lag {
+            // Exact up to 2^53, as a gauge takes it.
+            Ok(lag) => self.meters.lag.set(*lag as f64),
+            Err(error) => tracing::debug!(provider = self.provider, %error, "lag not measured"),
+        }
+        if let Some(error) = self.status.measured(lag) {
+            self.note(&error.to_string());
         }
     }
 
@@ -383,6 +412,32 @@ fn offsets(list: &TopicPartitionList) -> Vec<(i32, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_late_answer_is_no_trouble_and_ends_none() {
+        let error = |code| Err(KafkaError::OffsetFetch(code));
+        let status = Status::default();
+        assert!(status.measured(Ok(7)).is_none());
+        let late = [
+            RDKafkaErrorCode::OperationTimedOut,
+            RDKafkaErrorCode::TimedOutQueue,
+            RDKafkaErrorCode::RequestTimedOut,
+            RDKafkaErrorCode::WaitingForCoordinator,
+        ];
+        for code in late {
+            assert!(status.measured(error(code)).is_none(), "{code}");
+        }
+        for code in [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::TopicAuthorizationFailed] {
+            assert!(status.measured(error(code)).is_some(), "{code}");
+        }
+        assert!(status.measured(Err(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut))).is_none());
+
+        *lock(&status.trouble) = Some("gone".to_owned());
+        assert!(status.measured(error(RDKafkaErrorCode::OperationTimedOut)).is_none());
+        assert_eq!((lock(&status.trouble).as_deref(), *lock(&status.lag)), (Some("gone"), Some(7)));
+        assert!(status.measured(Ok(3)).is_none());
+        assert_eq!((lock(&status.trouble).as_deref(), *lock(&status.lag)), (None, Some(3)));
+    }
 
     #[test]
     fn reading_waits_first_and_pauses_when_that_takes_long() {

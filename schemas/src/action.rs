@@ -51,7 +51,7 @@ impl<'a> Action<'a> {
         match value.iter().find(|byte| !byte.is_ascii_whitespace()) {
             None => return Err(DecodeErrorKind::Empty.into()),
             // A byte that can't begin JSON text of any kind is a framing of some sort.
-            Some(&byte) if byte < 0x20 || byte >= 0x80 => {
+            Some(&byte) if !(0x20..0x80).contains(&byte) => {
                 return Err(DecodeErrorKind::WrongMagicByte { byte }.into());
             }
             Some(_) => {}

@@ -22,9 +22,11 @@ use traffic::Sent;
 /// Longest wait for everything to be worked off once nobody is hit any more.
 const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 
-const FULL: Scale = Scale { actions: 200_000, tenants: 400, kills: 24, pauses: 4, restarts: 1, seconds: 150 };
-const SHORT: Scale = Scale { actions: 30_000, tenants: 100, kills: 6, pauses: 1, restarts: 1, seconds: 25 };
-const EMBEDDED: Scale = Scale { actions: 20_000, tenants: 80, kills: 8, pauses: 1, restarts: 1, seconds: 20 };
+const FULL: Scale =
+    Scale { actions: 200_000, tenants: 400, kills: 24, pauses: 4, reloads: 3, restarts: 1, seconds: 150 };
+const SHORT: Scale = Scale { actions: 30_000, tenants: 100, kills: 6, pauses: 1, reloads: 1, restarts: 1, seconds: 25 };
+const EMBEDDED: Scale =
+    Scale { actions: 20_000, tenants: 80, kills: 8, pauses: 1, reloads: 1, restarts: 1, seconds: 20 };
 
 #[test]
 fn exactly_once_on_kafka() {
@@ -61,17 +63,20 @@ fn run(name: &str, mut cluster: Cluster, scale: Scale) {
     let judged = judge::judge(&log, &fleet, &sent);
     let count = |words| fleet.lines(words);
     eprintln!(
-        "exactly once on {name}: {sent:?}, {} kills, {} pauses, {} broker restarts; {} assignments, {} revocations, {} \
-         losses, {} recoveries, {} restored records; disturbed for {disturbed:.0?}, drained after {drained:.0?}, all in \
+        "exactly once on {name}: {sent:?}, {} kills, {} pauses, {} graceful \
+         restarts, {} broker restarts; {} assignments, {} revocations, {} \
+         losses, {} recoveries, {} restored records, {} stores continued; disturbed for {disturbed:.0?}, drained after {drained:.0?}, all in \
          {:.0?}\n{judged}",
         scale.kills,
         scale.pauses,
+        scale.reloads,
         scale.restarts,
         count("partitions assigned"),
         count("partitions revoked"),
         count("partitions lost"),
         count("transaction dropped"),
         fleet.restored(),
+        fleet.continued(),
         began.elapsed(),
     );
 }
@@ -89,6 +94,7 @@ fn disturb(plan: &Plan, cluster: &mut Cluster, fleet: &mut Fleet) {
                 victims.iter().for_each(|victim| fleet.start_again(*victim));
             }
             Event::Pause { victim, down } => fleet.pause(*victim, *down),
+            Event::Reload(victim) => fleet.reload(*victim),
             Event::Fail { calls, status } => fleet.fail(*calls, *status),
             Event::RestartBroker => cluster.restart(),
         }

@@ -82,7 +82,7 @@ fn dispatch(id: &str) -> Dispatch<'static> {
         original_provider: None,
         action_type: "x".into(),
         payload: Cow::Owned(RawValue::NULL.to_owned()),
-        metadata: Metadata::default(),
+        metadata: Cow::Owned(Metadata::default()),
         dedup_key: None,
         status: None,
         fingerprint: None,

@@ -35,7 +35,7 @@ pub(crate) fn is_set(stored: Option<&[u8]>, store: Store, now: i64) -> Result<bo
 }
 
 /// Splits an expiring value into its time of expiry and its body.
-pub(crate) fn split<'v>(value: &'v [u8], store: Store) -> Result<(i64, &'v [u8]), StateError> {
+pub(crate) fn split(value: &[u8], store: Store) -> Result<(i64, &[u8]), StateError> {
     match expires_at(value) {
         Some(at) => Ok((at, &value[HEADER_BYTES..])),
         None => Err(StateError::Corrupt { store: store.name(), problem: "unknown version or cut short" }),

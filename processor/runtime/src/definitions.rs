@@ -1,7 +1,7 @@
 //! Following and publishing the definitions topic, a global table.
 
 use crate::error::Error;
-use crate::kafka::{SETTLE_TIMEOUT, quiet};
+use crate::kafka::{SETTLE_TIMEOUT, is_fenced, quiet};
 use acteon_core::{Definitions, DefinitionsError};
 use acteon_schemas::{Definition, RulesDefinition, SettingsDefinition};
 use acteon_topology::{KafkaConfig, Names};
@@ -17,6 +17,15 @@ use std::time::Duration;
 const PROVIDER_PREFIX: &str = "provider/";
 /// Limit of one read of the whole table.
 const READ_LIMIT: Duration = Duration::from_secs(30);
+/// Attempts to publish where others do so at the same time.
+const PUBLISH_ATTEMPTS: u32 = 20;
+/// Longest wait for one delivery report while the records of a transaction are on their way.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
+/// How long the broker holds back a fetch for which there is nothing yet. The topic's end is known only by such a fetch,
+/// so this is also how long a reader of the whole table waits for nothing.
+const READ_WAIT: Duration = Duration::from_millis(10);
+/// The same for a follower, which asks again and again.
+const FOLLOW_WAIT: Duration = Duration::from_millis(100);
 
 /// The definitions topic's records by key, and the offset up to which they were read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,21 +84,28 @@ impl Follower {
     /// Begins at the topic's first record.
     ///
     /// # Errors
-    /// The consumer can't be made.
+    /// The consumer can't be made, or Kafka does not answer within 30 seconds.
     pub fn new(kafka: &KafkaConfig, names: &Names) -> Result<Self, Error> {
+        Self::with_fetch_wait(kafka, names, FOLLOW_WAIT)
+    }
+
+    fn with_fetch_wait(kafka: &KafkaConfig, names: &Names, fetch_wait: Duration) -> Result<Self, Error> {
         let consumer = quiet(
             kafka,
             &[
                 ("isolation.level", "read_committed"),
                 ("enable.partition.eof", "true"),
                 ("auto.offset.reset", "earliest"),
-                ("fetch.wait.max.ms", "500"),
+                ("fetch.wait.max.ms", &fetch_wait.as_millis().to_string()),
             ],
         )
         .map_err(|error| Error::Kafka(error.to_string()))?;
+        // Assigned before its leader is known, a partition is looked at again only after half a second.
+        let found = consumer.fetch_metadata(Some(names.definitions()), READ_LIMIT);
+        found.map_err(|error| unread(kafka, names, &format!(": {error}")))?;
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(names.definitions(), 0, Offset::Beginning).map_err(kafka_error)?;
-        consumer.assign(&list).map_err(kafka_error)?;
+        list.add_partition_offset(names.definitions(), 0, Offset::Beginning)?;
+        consumer.assign(&list)?;
         Ok(Self { consumer, table: Table { version: -1, ..Table::default() } })
     }
 
@@ -124,23 +140,41 @@ impl Follower {
 /// # Errors
 /// The topic can't be read within 30 seconds.
 pub fn read(kafka: &KafkaConfig, names: &Names) -> Result<Table, Error> {
-    let mut follower = Follower::new(kafka, names)?;
+    let mut follower = Follower::with_fetch_wait(kafka, names, READ_WAIT)?;
     for _ in 0..READ_LIMIT.as_secs() {
         if let Some(table) = follower.poll(Duration::from_secs(1)) {
             return Ok(table.clone());
         }
     }
-    Err(Error::Kafka(format!("{} could not be read from {} within 30 s", names.definitions(), kafka.bootstrap())))
+    Err(unread(kafka, names, ""))
+}
+
+fn unread(kafka: &KafkaConfig, names: &Names, problem: &str) -> Error {
+    let (topic, bootstrap, limit) = (names.definitions(), kafka.bootstrap(), READ_LIMIT.as_secs());
+    Error::Kafka(format!("{topic} could not be read from {bootstrap} within {limit} s{problem}"))
 }
 
 /// Makes the table hold exactly these definitions, in one transaction, writing only what differs. Returns how many records
-/// were written.
+/// were written. Of several that publish at the same time, the last one's definitions stay.
 ///
 /// # Errors
 /// The topic can't be read or written.
 pub fn publish(kafka: &KafkaConfig, names: &Names, wanted: &[Definition]) -> Result<usize, Error> {
-    let table = read(kafka, names)?;
-    let mut changes: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+    for _ in 0..PUBLISH_ATTEMPTS {
+        let changes = changes(&read(kafka, names)?, wanted)?;
+        if changes.is_empty() || write(kafka, names, &changes)? == Written::Committed {
+            return Ok(changes.len());
+        }
+        tracing::info!("another process publishes definitions at the same time, looking again");
+    }
+    Err(Error::Kafka(format!("{}: {PUBLISH_ATTEMPTS} times another process wrote at the same time", names.definitions())))
+}
+
+/// Keys with their new values, `None` for those to be deleted.
+type Changes = Vec<(String, Option<Vec<u8>>)>;
+
+fn changes(table: &Table, wanted: &[Definition]) -> Result<Changes, Error> {
+    let mut changes = Changes::new();
     for definition in wanted {
         let key = definition.key();
         let value = serde_json::to_vec(definition).map_err(|error| Error::Definitions(error.to_string()))?;
@@ -151,28 +185,47 @@ pub fn publish(kafka: &KafkaConfig, names: &Names, wanted: &[Definition]) -> Res
     let keys: BTreeSet<String> = wanted.iter().map(Definition::key).collect();
     let gone = table.records.keys().filter(|key| key.starts_with(PROVIDER_PREFIX) && !keys.contains(*key));
     changes.extend(gone.map(|key| (key.clone(), None)));
-    if !changes.is_empty() {
-        write(kafka, names, &changes)?;
-    }
-    Ok(changes.len())
+    Ok(changes)
 }
 
-fn write(kafka: &KafkaConfig, names: &Names, changes: &[(String, Option<Vec<u8>>)]) -> Result<(), Error> {
+/// What came of a transaction.
+#[derive(Debug, PartialEq, Eq)]
+enum Written {
+    Committed,
+    /// Another process has begun one: nothing of this one was written.
+    Fenced,
+}
+
+fn write(kafka: &KafkaConfig, names: &Names, changes: &Changes) -> Result<Written, Error> {
     let mut config = kafka.client();
     config.set("transactional.id", format!("{}.definitions", names.prefix()));
-    let producer: BaseProducer = config.create().map_err(kafka_error)?;
-    producer.init_transactions(SETTLE_TIMEOUT).map_err(kafka_error)?;
-    producer.begin_transaction().map_err(kafka_error)?;
-    for (key, value) in changes {
-        let mut record: BaseRecord<'_, str, [u8]> = BaseRecord::to(names.definitions()).key(key.as_str()).partition(0);
-        record.payload = value.as_deref();
-        producer.send(record).map_err(|(error, _)| kafka_error(error))?;
+    let producer: BaseProducer = config.create()?;
+    let fenced = |error: &KafkaError| {
+        // A fatal error stands for the one that made it so.
+        let code = producer.client().fatal_error().map(|(code, _)| code).or_else(|| error.rdkafka_error_code());
+        code.is_some_and(is_fenced)
+    };
+    match transact(&producer, names.definitions(), changes) {
+        Ok(()) => Ok(Written::Committed),
+        Err(error) if fenced(&error) => Ok(Written::Fenced),
+        Err(error) => Err(error.into()),
     }
-    producer.commit_transaction(SETTLE_TIMEOUT).map_err(kafka_error)
 }
 
-fn kafka_error(error: KafkaError) -> Error {
-    Error::Kafka(error.to_string())
+fn transact(producer: &BaseProducer, topic: &str, changes: &Changes) -> Result<(), KafkaError> {
+    producer.init_transactions(SETTLE_TIMEOUT)?;
+    producer.begin_transaction()?;
+    for (key, value) in changes {
+        let mut record: BaseRecord<'_, str, [u8]> = BaseRecord::to(topic).key(key.as_str()).partition(0);
+        record.payload = value.as_deref();
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
+    // With nothing on the way a commit does not wait; else it looks only every 100 ms. Each record gets its report, be it
+    // that it timed out.
+    while producer.in_flight_count() > 0 {
+        producer.poll(DRAIN_INTERVAL);
+    }
+    producer.commit_transaction(SETTLE_TIMEOUT)
 }
 
 #[cfg(test)]

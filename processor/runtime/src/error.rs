@@ -1,4 +1,5 @@
 use crate::store::StoreError;
+use rdkafka::error::KafkaError;
 
 /// What stops a processor, or keeps it from starting.
 #[derive(Debug, thiserror::Error)]
@@ -43,4 +44,10 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+}
+
+impl From<KafkaError> for Error {
+    fn from(error: KafkaError) -> Self {
+        Self::Kafka(error.to_string())
+    }
 }

@@ -5,7 +5,7 @@ mod restorer;
 mod sink;
 mod source;
 
-pub(crate) use client::{QuietContext, REQUEST_TIMEOUT, SETTLE_TIMEOUT, cluster_id, quiet};
+pub(crate) use client::{QuietContext, REQUEST_TIMEOUT, SETTLE_TIMEOUT, cluster_id, is_fenced, quiet};
 pub(crate) use restorer::KafkaRestorer;
 pub(crate) use sink::KafkaSink;
 pub(crate) use source::KafkaSource;

@@ -73,7 +73,7 @@ impl<S: Store> State for Overlay<S> {
             .scan(prefix, limit.saturating_add(hidden))
             .map_err(|error| StateError::Store(error.to_string()))?;
         let mut keys: std::collections::BTreeSet<Vec<u8>> = below.into_iter().collect();
-        let above = self.writes.iter().map(|(key, value)| (key, value)).chain(self.step.iter().map(|(k, v)| (k, v)));
+        let above = self.writes.iter().chain(self.step.iter().map(|(k, v)| (k, v)));
         for (key, value) in above.filter(|(key, _)| key.starts_with(prefix)) {
             match value {
                 Some(_) => keys.insert(key.clone()),

@@ -118,6 +118,7 @@ impl Processor {
     /// # Errors
     /// The state directory is in use or can't be written, or Kafka can't be reached.
     pub fn start(config: ProcessorConfig) -> Result<Self, Error> {
+        let config = Arc::new(config);
         let lock = lock_directory(&config.state_dir)?;
         let instance_id = match &config.instance_id {
             Some(id) => id.clone(),
@@ -141,7 +142,7 @@ impl Processor {
                 number,
                 partitions,
                 instance_id: instance_id.clone(),
-                config: config.clone(),
+                config: Arc::clone(&config),
                 stores: stores.clone(),
                 shared: Arc::clone(&shared),
             };
@@ -234,7 +235,7 @@ struct Seat {
     number: usize,
     partitions: i32,
     instance_id: String,
-    config: ProcessorConfig,
+    config: Arc<ProcessorConfig>,
     stores: RocksStores,
     shared: Arc<Shared>,
 }
@@ -249,7 +250,7 @@ impl Seat {
 
     fn work(&self) -> Result<(), Error> {
         let Some(mut definitions) = self.first_definitions() else { return Ok(()) };
-        let ProcessorConfig { kafka, names, application_id, .. } = &self.config;
+        let ProcessorConfig { kafka, names, application_id, .. } = &*self.config;
         let unreachable = |error: crate::LogError| Error::Kafka(error.to_string());
         let source = KafkaSource::new(kafka, names, application_id).map_err(unreachable)?;
         let restorer = KafkaRestorer::new(kafka, names);

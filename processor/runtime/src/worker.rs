@@ -199,7 +199,7 @@ where
             let store = self.stores.open(*partition, self.desk.clock.wall())?;
             self.desk.tasks.insert(*partition, Task::new(store));
         }
-        Ok(self.source.assign(partitions)?)
+        self.source.assign(partitions).map_err(Trouble::from)
     }
 
     /// Gives partitions back, with what is in hand committed first.

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 pub(crate) const PARTITIONS: i32 = 8;
 /// `session.timeout.ms` of all group members: so long does the group wait for one that was killed.
 pub(crate) const SESSION_MS: u32 = 3_000;
+/// Far more than a process takes to start.
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// Far more than a process takes to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
@@ -33,6 +35,8 @@ pub(crate) struct Fleet {
     receiver: Receiver,
     /// RocksDB's own id of each store that there has been: a store that was wiped gets another one.
     identities: BTreeMap<PathBuf, String>,
+    /// Stores that had something on the disk when their process was started again.
+    continued: usize,
     /// After the processes, which write to it.
     _dir: TempDir,
 }
@@ -61,7 +65,7 @@ impl Fleet {
         let config = members[0].dir.join("acteon.toml");
         let applied = acteon(&["topology", "apply", "-c", config.to_str().unwrap()]);
         assert_eq!(applied.code, 0, "{}", applied.stderr);
-        let mut fleet = Self { members, receiver, identities: BTreeMap::new(), _dir: dir };
+        let mut fleet = Self { members, receiver, identities: BTreeMap::new(), continued: 0, _dir: dir };
         Victim::ALL.into_iter().for_each(|victim| fleet.start_again(victim));
         fleet
     }
@@ -71,7 +75,11 @@ impl Fleet {
     }
 
     pub(crate) fn start_again(&mut self, victim: Victim) {
+        self.note_stores();
         let member = self.member(victim);
+        let written = tasks(member).filter(|path| has_tables(path)).count();
+        // Of the output only the address is of interest, and only the last one.
+        fs::write(member.dir.join("stdout"), "").unwrap();
         let process = Process::command(binary())
             .args(["run", "--port", "0", "--roles", member.roles, "-c"])
             .arg(member.dir.join("acteon.toml"))
@@ -81,6 +89,7 @@ impl Fleet {
             .start()
             .unwrap();
         member.process = Some(process);
+        self.continued += written;
     }
 
     /// Sends SIGKILL to a process that is running.
@@ -89,7 +98,14 @@ impl Fleet {
         let mut process = member.process.take().expect("it was started");
         assert!(process.is_running(), "{} had ended by itself:\n{}", member.name, process.tail());
         process.kill_9().unwrap();
-        self.note_stores();
+    }
+
+    /// Stops a process gracefully and starts it again.
+    pub(crate) fn reload(&mut self, victim: Victim) {
+        // Before that it can only be killed.
+        self.member(victim).process.as_mut().unwrap().wait_for_line("^Listening on ", START_LIMIT).unwrap();
+        self.terminate(victim);
+        self.start_again(victim);
     }
 
     /// Stops a process for a while: it does not know how much time has passed when it goes on.
@@ -140,16 +156,17 @@ impl Fleet {
 
     /// Looks whether each store is the one that it was.
     fn note_stores(&mut self) {
-        for member in &self.members[..2] {
-            let Ok(tasks) = fs::read_dir(member.dir.join("state/tasks")) else { continue };
-            for task in tasks {
-                let path = task.unwrap().path();
-                // A process can be killed before it has written one.
-                let Ok(identity) = fs::read_to_string(path.join("IDENTITY")) else { continue };
-                let known = self.identities.entry(path).or_insert_with(|| identity.clone());
-                assert_eq!(*known, identity, "a store was wiped");
-            }
+        for path in self.members.iter().flat_map(tasks) {
+            // A process can be killed before it has written one.
+            let Ok(identity) = fs::read_to_string(path.join("IDENTITY")) else { continue };
+            let known = self.identities.entry(path).or_insert_with(|| identity.clone());
+            assert_eq!(*known, identity, "a store was wiped");
         }
+    }
+
+    /// Stores that a process found on its disk, with something in them, when it was started again.
+    pub(crate) fn continued(&self) -> usize {
+        self.continued
     }
 
     /// The calls that the receiver of webhooks got: the idempotency key of each.
@@ -182,6 +199,18 @@ impl Fleet {
     }
 }
 
+/// The directories of a process's stores.
+fn tasks(member: &Member) -> impl Iterator<Item = PathBuf> + use<> {
+    let tasks = fs::read_dir(member.dir.join("state/tasks")).into_iter().flatten();
+    tasks.map(|task| task.unwrap().path())
+}
+
+/// Whether a store has written anything but its log to its disk.
+fn has_tables(store: &Path) -> bool {
+    let is_table = |file: fs::DirEntry| file.path().extension().is_some_and(|extension| extension == "sst");
+    fs::read_dir(store).unwrap().any(|file| is_table(file.unwrap()))
+}
+
 /// The number that a log line gives a field.
 fn field(line: &str, name: &str) -> Option<u64> {
     let (_, rest) = line.split_once(&format!("{name}="))?;
@@ -190,9 +219,8 @@ fn field(line: &str, name: &str) -> Option<u64> {
 
 /// Tasks that a processor runs, by its own word; none while it does not answer.
 fn running_tasks(process: &Process) -> usize {
-    // The file has the lines of all its starts.
     let output = process.stdout();
-    let Some(address) = output.lines().filter_map(|line| line.strip_prefix("Listening on ")).next_back() else { return 0 };
+    let Some(address) = output.lines().find_map(|line| line.strip_prefix("Listening on ")) else { return 0 };
     http_get(address, "/ready").matches(r#""state":"running""#).count()
 }
 

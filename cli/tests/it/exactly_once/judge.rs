@@ -77,9 +77,11 @@ fn gather(log: &Log, now: i64, mut copies: impl FnMut(Topic, usize) -> usize) ->
 
 /// A record less or more is told: this run's records, and the check itself, are able to fail.
 fn damage_is_noticed(log: &Log, now: i64, report: &Report) {
-    let one = report.decisions.values().sum::<usize>() / 2;
-    for (damaged, copies, what) in [(Topic::Outcomes, 0, "lost"), (Topic::Dispatches, 2, "doubled")] {
-        let evidence = gather(log, now, |topic, number| if (topic, number) == (damaged, one.min(report.completions - 1)) { copies } else { 1 });
+    // Of both topics there are more.
+    let one = report.completions / 2;
+    for (damaged, times, what) in [(Topic::Outcomes, 0, "lost"), (Topic::Dispatches, 2, "doubled")] {
+        let copies = |topic, number| if (topic, number) == (damaged, one) { times } else { 1 };
+        let evidence = gather(log, now, copies);
         assert!(check(&evidence).is_err(), "a {what} record of {damaged:?} goes unnoticed");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Longest time that a killed process stays away, in milliseconds.
 const MAX_DOWN_MS: u64 = 2_000;
 /// How long a stopped process stays away, in milliseconds: longer than a session, shorter than a transaction may last.
-const PAUSE_MS: std::ops::Range<u64> = 4_000..7_000;
+const PAUSE_MS: std::ops::Range<u64> = 11_500..13_000;
 /// Kills in a hundred that hit everyone at once.
 const ALL_AT_ONCE: u32 = 12;
 /// Times that the webhook's receiver fails.
@@ -22,6 +22,8 @@ pub(crate) struct Scale {
     pub(crate) kills: usize,
     /// Processors stopped for longer than a session lasts.
     pub(crate) pauses: usize,
+    /// Processors stopped gracefully and started again.
+    pub(crate) reloads: usize,
     /// Broker restarts.
     pub(crate) restarts: usize,
     /// How long all that takes.
@@ -38,16 +40,28 @@ pub(crate) enum Victim {
 
 impl Victim {
     pub(crate) const ALL: [Self; 3] = [Self::One, Self::Two, Self::Connector];
+    const PROCESSORS: [Self; 2] = [Self::One, Self::Two];
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     /// `kill -9`, and a new start after a while.
-    Kill { victims: Vec<Victim>, down: Duration },
+    Kill {
+        victims: Vec<Victim>,
+        down: Duration,
+    },
     /// SIGSTOP, and SIGCONT when the group has given its partitions away.
-    Pause { victim: Victim, down: Duration },
+    Pause {
+        victim: Victim,
+        down: Duration,
+    },
+    /// SIGTERM, and a new start: the process goes on from what it wrote to its disk.
+    Reload(Victim),
     /// The receiver of webhooks answers so to the next calls.
-    Fail { calls: usize, status: u16 },
+    Fail {
+        calls: usize,
+        status: u16,
+    },
     RestartBroker,
 }
 
@@ -73,9 +87,10 @@ impl Plan {
             events.push(Event::Kill { victims, down: Duration::from_millis(rng.u64(0..=MAX_DOWN_MS)) });
         }
         for _ in 0..scale.pauses {
-            let victim = [Victim::One, Victim::Two][rng.usize(0..2)];
+            let victim = Victim::PROCESSORS[rng.usize(0..2)];
             events.push(Event::Pause { victim, down: Duration::from_millis(rng.u64(PAUSE_MS)) });
         }
+        events.extend((0..scale.reloads).map(|_| Event::Reload(Victim::PROCESSORS[rng.usize(0..2)])));
         events.extend((0..scale.restarts).map(|_| Event::RestartBroker));
         for _ in 0..FAILURES {
             let status = [400, 422, 500, 503][rng.usize(0..4)];

@@ -109,7 +109,7 @@ impl ProducerContext for Reports {
                     && let Ok(mut state) = self.state.lock()
                     && let Ok(number) = u32::try_from(opaque - 1)
                 {
-                    state.refused.get_or_insert((number, error.to_string()));
+                    state.refused.get_or_insert_with(|| (number, error.to_string()));
                 }
             }
         }

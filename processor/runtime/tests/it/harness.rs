@@ -26,7 +26,6 @@ pub struct Bench {
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub partition: i32,
-    pub offset: i64,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, String)>,
@@ -140,7 +139,6 @@ impl Bench {
             if let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) {
                 seen.push(Seen {
                     partition: message.partition(),
-                    offset: message.offset(),
                     key: message.key().map(<[u8]>::to_vec),
                     value: message.payload().map(<[u8]>::to_vec),
                     headers: headers(&message),

@@ -1,6 +1,7 @@
 //! The worker on real logs: Apache Kafka, the embedded broker, and the simulated one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs, unreachable_pub)]
 
+mod definitions;
 mod harness;
 mod processing;
 mod restart;

@@ -21,7 +21,8 @@ use acteon_schemas::{RuleFile, RulesDefinition, SettingsDefinition};
 use acteon_testkit::model;
 use plant::Plant;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use world::run;
 
 /// Seeds run where `SEEDS` says nothing else.
@@ -56,6 +57,37 @@ fn fail(seed: u64, definitions: &Arc<Definitions>, lines: usize) -> ! {
     panic!("seed {seed} (SEED={seed} tells more)\n{}\n\n{}", trace.join("\n"), course.violations.join("\n"));
 }
 
+/// Runs seeds on all cores until one fails; returns that one, and how often each kind of thing happened in the others.
+fn sweep(
+    seeds: u64,
+    plant: Option<Plant>,
+    definitions: &Arc<Definitions>,
+) -> (Option<u64>, BTreeMap<&'static str, u64>) {
+    let (next, failed, counts) = (AtomicU64::new(0), AtomicU64::new(u64::MAX), Mutex::new(BTreeMap::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.min(failed.load(Ordering::Relaxed)) {
+                return;
+            }
+            let course = run(seed, plant, false, definitions);
+            if !course.violations.is_empty() {
+                failed.fetch_min(seed, Ordering::Relaxed);
+            }
+            let mut counts = counts.lock().unwrap();
+            for (what, count) in course.counts {
+                *counts.entry(what).or_default() += count;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    (Some(failed.into_inner()).filter(|seed| *seed < u64::MAX), counts.into_inner().unwrap())
+}
+
 #[test]
 fn simulation() {
     let definitions = definitions();
@@ -66,15 +98,9 @@ fn simulation() {
         assert!(violations.is_empty(), "seed {seed}");
         return;
     }
-    let mut counts = BTreeMap::<&str, u64>::new();
-    for seed in 0..number("SEEDS").unwrap_or(SEEDS) {
-        let course = run(seed, None, false, &definitions);
-        if !course.violations.is_empty() {
-            fail(seed, &definitions, TRACE_LINES);
-        }
-        for (what, count) in course.counts {
-            *counts.entry(what).or_default() += count;
-        }
+    let (failed, counts) = sweep(number("SEEDS").unwrap_or(SEEDS), None, &definitions);
+    if let Some(seed) = failed {
+        fail(seed, &definitions, TRACE_LINES);
     }
     eprintln!("{counts:?}");
     for what in
@@ -89,6 +115,7 @@ fn a_seed_always_takes_the_same_course() {
     let definitions = definitions();
     for seed in 0..5 {
         let (first, second) = (run(seed, None, true, &definitions), run(seed, None, true, &definitions));
+        assert!(first.digest.is_some());
         assert_eq!((first.digest, first.trace), (second.digest, second.trace), "seed {seed}");
     }
 }
@@ -97,8 +124,7 @@ fn a_seed_always_takes_the_same_course() {
 fn the_simulation_finds_planted_bugs() {
     let definitions = definitions();
     for plant in Plant::ALL {
-        let seeds = number("SEEDS").unwrap_or(SEEDS);
-        let found = (0..seeds).find(|seed| !run(*seed, Some(plant), false, &definitions).violations.is_empty());
+        let (found, _) = sweep(SEEDS, Some(plant), &definitions);
         eprintln!("{plant:?}: found by seed {found:?}");
         assert!(found.is_some(), "{plant:?} was not found");
     }

@@ -377,7 +377,8 @@ impl Broker {
         if pending && self.plant != Some(Plant::UnstableOffsets) {
             return Err(LogError::Retriable("a transaction may still move the offset".to_owned()));
         }
-        Ok(self.committed.get(&place).map_or(self.partition(topic, partition).low, |(_, offset)| *offset))
+        let low = self.partition(topic, partition).low;
+        Ok(self.committed.get(&place).map_or(low, |(_, offset)| *offset))
     }
 
     /// End of what a reader of committed records is shown.

@@ -63,11 +63,12 @@ pub fn reach(hub: &Arc<Hub>) -> Course {
         Err(violations) => shared.violations.extend(violations.iter().map(ToString::to_string)),
     }
     check_stores(&mut shared, &owners);
+    let digest = shared.trace.is_some().then(|| digest(&shared));
     Course {
         violations: std::mem::take(&mut shared.violations),
         trace: shared.trace.take().unwrap_or_default(),
         counts: std::mem::take(&mut shared.counts),
-        digest: digest(&shared),
+        digest,
     }
 }
 

@@ -1,0 +1,44 @@
+//! The definitions table read as a whole.
+
+use crate::harness::{Bench, embedded};
+use acteon_runtime::definitions;
+use std::time::{Duration, Instant};
+
+/// Longest that the quickest of some reads may take on an idle broker.
+const READ_LIMIT: Duration = Duration::from_millis(200);
+
+#[test]
+fn the_whole_table_is_read_without_waiting_for_more() {
+    let (_broker, bootstrap) = embedded();
+    let bench = Bench::new(&bootstrap, "table", 1, "rules: []");
+    let read = || {
+        let start = Instant::now();
+        let table = definitions::read(&bench.kafka, &bench.names).unwrap();
+        assert!(table.compile().unwrap().is_some());
+        eprintln!("READ {:?}", start.elapsed());
+        start.elapsed()
+    };
+    // The machine may be busy: what counts is that nothing waits by design.
+    for i in 0..3 { let s = Instant::now(); bench.publish(&format!("rules:\n  - {{name: r{i}, action: {{type: deny}}}}\n")).unwrap(); eprintln!("PUBLISH {:?}", s.elapsed()); }
+    let quickest = (0..5).map(|_| read()).min().unwrap();
+    assert!(quickest < READ_LIMIT, "{quickest:?}");
+}
+
+#[test]
+fn processes_that_publish_at_the_same_time_all_get_through() {
+    let (_broker, bootstrap) = embedded();
+    let bench = Bench::new(&bootstrap, "publishers", 1, "rules: []");
+    for round in 0..5 {
+        let bench = &bench;
+        let publish = move |name: usize| {
+            bench.publish(&format!("rules:\n  - {{name: r{round}-{name}, action: {{type: deny}}}}\n"))
+        };
+        std::thread::scope(|scope| {
+            let publishers: Vec<_> = (0..4).map(|name| scope.spawn(move || publish(name))).collect();
+            publishers.into_iter().for_each(|publisher| _ = publisher.join().unwrap().unwrap());
+        });
+        let published = definitions::read(&bench.kafka, &bench.names).unwrap().compile().unwrap().unwrap();
+        let [rule] = published.rules.rules() else { panic!("one publisher's rules stay") };
+        assert!(rule.name.starts_with(&format!("r{round}-")), "{}", rule.name);
+    }
+}
