@@ -6,7 +6,7 @@ CARGO ?= cargo
 ACTEON := $(CARGO_TARGET_DIR)/debug/acteon
 CONFIG ?= examples/quickstart/acteon.toml
 
-.PHONY: help deps build-deps build run test test-full bench fmt fmt-check lint deny
+.PHONY: help deps deps-build deps-bench build run test test-full bench fmt fmt-check lint deny
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -14,10 +14,13 @@ help: ## List the targets
 deps: ## Install what builds and tests need (Debian, Ubuntu), or say what is missing
 	@scripts/need
 
-build-deps:
+deps-build:
 	@scripts/need --build
 
-build: build-deps ## Build the binary
+deps-bench:
+	@scripts/need --bench
+
+build: deps-build ## Build the binary
 	$(CARGO) build --locked -p acteon
 
 run: build ## Start `acteon dev` on the quickstart (CONFIG=… for another configuration)
@@ -30,7 +33,7 @@ test: deps build ## Run all tests
 test-full: deps build ## Run the exactly-once test at its full size, about four minutes
 	ACTEON_FULL=1 $(CARGO) test --locked -p acteon --test it exactly_once
 
-bench: deps build ## Measure against the peers; writes bench/out/latest.json
+bench: deps-bench build ## Measure against the peers; writes bench/out/latest.json
 	$(CARGO) run --locked -p acteon-bench -- --rounds 3
 
 fmt: ## Format

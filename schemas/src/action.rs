@@ -184,7 +184,9 @@ fn text<'de, A: MapAccess<'de>>(
 
 impl<'a> Fields<'a> {
     fn finish(self) -> Result<Action<'a>, String> {
-        let missing = |field: &str| format!("missing field `{field}`: an action needs namespace, tenant, provider, action_type and payload");
+        let missing = |field: &str| {
+            format!("missing field `{field}`: an action needs namespace, tenant, provider, action_type and payload")
+        };
         Ok(Action {
             id: self.id,
             namespace: self.namespace.ok_or_else(|| missing("namespace"))?,

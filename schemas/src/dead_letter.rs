@@ -93,12 +93,9 @@ mod tests {
         let source = Coordinates::parse("acteon.actions/3/42").unwrap();
         let reason = DeadLetterReason { code: "INVALID_JSON".into(), message: "no".into() };
         let written = DeadLetter::to_headers(&source, &reason, 7);
-        let letter = DeadLetter::from_record(
-            written.iter().map(|(name, value)| (*name, value.as_bytes())),
-            Some(b"k"),
-            b"\xff",
-        )
-        .unwrap();
+        let letter =
+            DeadLetter::from_record(written.iter().map(|(name, value)| (*name, value.as_bytes())), Some(b"k"), b"\xff")
+                .unwrap();
         assert_eq!((letter.source, letter.reason, letter.at), (source, reason, 7));
         assert_eq!((letter.key.as_deref(), letter.value.as_str()), (Some("k"), "\u{fffd}"));
         assert!(DeadLetter::from_record([("acteon-dlq-code", &b"X"[..])], None, b"").is_none());

@@ -5,8 +5,8 @@
 
 mod action;
 mod audit;
-mod coordinates;
 mod command;
+mod coordinates;
 mod dead_letter;
 mod definition;
 mod dispatch;
@@ -23,7 +23,7 @@ pub use command::{Command, CommandKind};
 pub use coordinates::Coordinates;
 pub use dead_letter::{DeadLetter, DeadLetterReason, headers};
 pub use definition::{
-    Definition, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition, RULES_KEY, SETTINGS_KEY,
+    Definition, ProviderDefinition, RULES_KEY, RuleFile, RulesDefinition, SETTINGS_KEY, SettingsDefinition,
 };
 pub use dispatch::Dispatch;
 pub use error::{DecodeError, DecodeErrorKind};

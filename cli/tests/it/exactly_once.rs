@@ -2,6 +2,8 @@
 //! and cut off from the broker at random; what is left in the topics must be what a plain model comes to.
 //!
 //! The plan (what is sent, and who is hit when) is made from a seed, which is printed; `SEED=…` makes the same plan again.
+//! Pauses last longer than sessions, and some longer than transactions may.
+//!
 //! `ACTEON_FULL=1` gives the test on Apache Kafka its full size: 200,000 actions, 24 kills, about four minutes.
 
 mod cluster;
@@ -24,7 +26,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 
 const FULL: Scale =
     Scale { actions: 200_000, tenants: 400, kills: 24, pauses: 4, reloads: 3, restarts: 1, seconds: 150 };
-const SHORT: Scale = Scale { actions: 30_000, tenants: 100, kills: 6, pauses: 1, reloads: 1, restarts: 1, seconds: 25 };
+const SHORT: Scale = Scale { actions: 30_000, tenants: 100, kills: 6, pauses: 1, reloads: 1, restarts: 1, seconds: 30 };
 const EMBEDDED: Scale =
     Scale { actions: 20_000, tenants: 80, kills: 8, pauses: 1, reloads: 1, restarts: 1, seconds: 20 };
 

@@ -51,9 +51,7 @@ pub(crate) fn decide<S: State>(
         identity: ids::identity(&action.namespace, &action.tenant, &action_id, input.origin()),
         subject: &subject,
         decision: &decision,
-        audit_payload: definitions
-            .audit_store_payload
-            .then(|| definitions.redaction.apply(&action.payload, &payload)),
+        audit_payload: definitions.audit_store_payload.then(|| definitions.redaction.apply(&action.payload, &payload)),
         definitions_version: definitions.version,
         now,
     };

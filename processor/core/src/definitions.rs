@@ -53,11 +53,8 @@ impl Definitions {
         providers: BTreeSet<String>,
     ) -> Result<Self, DefinitionsError> {
         let options = options(rules)?;
-        let files: Vec<SourceFile> = rules
-            .files
-            .iter()
-            .map(|file| SourceFile { name: file.name.clone(), text: file.text.clone() })
-            .collect();
+        let files: Vec<SourceFile> =
+            rules.files.iter().map(|file| SourceFile { name: file.name.clone(), text: file.text.clone() }).collect();
         let checked = acteon_rules::compile(&files, &options).map_err(DefinitionsError::Rules)?;
         let names = Names { providers: Some(&providers), ..Names::default() };
         let mut problems = acteon_rules::check_references(&checked.rules, &names);

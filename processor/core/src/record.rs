@@ -1,6 +1,6 @@
 use crate::effect::Effects;
-use crate::input::Input;
 use crate::ids;
+use crate::input::Input;
 use acteon_rules::{Decision, Rule, Subject, Verdict};
 use acteon_schemas::{Action, AuditLabels, AuditPhase, AuditRecord, Outcome, OutcomeDetail, OutcomeRecord};
 use serde_json::value::{RawValue, to_raw_value};

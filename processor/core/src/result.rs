@@ -105,9 +105,7 @@ fn audit(
             json!({"original_provider": result.original_provider, "new_provider": result.provider})
         }
         ResultStatus::Delivered(response) => json!({"status": response.status}),
-        ResultStatus::Failed(error) => {
-            failure_details(&error.code, &error.message, error.retryable, result.attempts)
-        }
+        ResultStatus::Failed(error) => failure_details(&error.code, &error.message, error.retryable, result.attempts),
     };
     let verdict = if result.original_provider.is_some() { "reroute" } else { "allow" };
     let identity = ids::identity(&result.namespace, &result.tenant, &result.action_id, &result.source);

@@ -44,8 +44,8 @@ impl Table {
         let (mut rules, mut settings): (Option<RulesDefinition>, Option<SettingsDefinition>) = (None, None);
         let mut providers = BTreeSet::new();
         for (key, value) in &self.records {
-            let decoded = Definition::decode(value)
-                .map_err(|error| Error::Definitions(format!("record `{key}`: {error}")))?;
+            let decoded =
+                Definition::decode(value).map_err(|error| Error::Definitions(format!("record `{key}`: {error}")))?;
             match decoded {
                 Definition::Rules(found) => rules = Some(found),
                 Definition::Settings(found) => settings = Some(found),
@@ -167,7 +167,10 @@ pub fn publish(kafka: &KafkaConfig, names: &Names, wanted: &[Definition]) -> Res
         }
         tracing::info!("another process publishes definitions at the same time, looking again");
     }
-    Err(Error::Kafka(format!("{}: {PUBLISH_ATTEMPTS} times another process wrote at the same time", names.definitions())))
+    Err(Error::Kafka(format!(
+        "{}: {PUBLISH_ATTEMPTS} times another process wrote at the same time",
+        names.definitions()
+    )))
 }
 
 /// Keys with their new values, `None` for those to be deleted.

@@ -226,8 +226,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             for (key, value) in task.overlay.writes() {
                 let expiring = keys::Store::of(key).is_some_and(keys::Store::is_in_expiring_changelog);
                 let topic = if expiring { OutTopic::ChangelogExpiring } else { OutTopic::Changelog };
-                let record =
-                    OutRecord { topic, partition: Some(*partition), key: Some(key), value, headers: &[] };
+                let record = OutRecord { topic, partition: Some(*partition), key: Some(key), value, headers: &[] };
                 match sink.send(&record, Tag::Changelog) {
                     Ok(()) => {}
                     Err(SendError::Log(error)) => return Err(error),

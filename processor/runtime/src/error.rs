@@ -14,7 +14,9 @@ pub enum Error {
     #[error("kafka: {0}")]
     Kafka(String),
     /// Another instance runs under the same id; this one, the older, has stopped.
-    #[error("instance `{instance_id}` was fenced: a newer instance runs with the same instance_id; this one has stopped")]
+    #[error(
+        "instance `{instance_id}` was fenced: a newer instance runs with the same instance_id; this one has stopped"
+    )]
     Fenced {
         /// The id.
         instance_id: String,
@@ -23,7 +25,9 @@ pub enum Error {
     #[error("state directory {0} is in use by another process; stop it, or set another [processor] state_dir")]
     StateDirInUse(String),
     /// The state directory can't be made or written.
-    #[error("state directory {path}: {problem}; check its permissions and free space, or set another [processor] state_dir")]
+    #[error(
+        "state directory {path}: {problem}; check its permissions and free space, or set another [processor] state_dir"
+    )]
     StateDir {
         /// The directory.
         path: String,

@@ -6,8 +6,8 @@
 
 mod clock;
 mod commit;
-mod desk;
 pub mod definitions;
+mod desk;
 mod error;
 mod kafka;
 mod log;
@@ -25,8 +25,8 @@ pub use clock::{Clock, SystemClock};
 pub use commit::CommitLimits;
 pub use error::Error;
 pub use log::{
-    ChangelogOffsets, ChangelogRecord, CommitError, HeaderList, InRecord, InTopic, LogError, OutRecord, OutTopic, Polled,
-    Positions, Restorer, Restoring, SendError, Sink, Source, Tag,
+    ChangelogOffsets, ChangelogRecord, CommitError, HeaderList, InRecord, InTopic, LogError, OutRecord, OutTopic,
+    Polled, Positions, Restorer, Restoring, SendError, Sink, Source, Tag,
 };
 pub use metrics::describe;
 pub use processor::{Health, Processor, ProcessorConfig, TaskHealth};

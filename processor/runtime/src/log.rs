@@ -272,11 +272,7 @@ pub trait Restorer {
     ///
     /// # Errors
     /// The log can't be reached, or `apply` failed.
-    fn poll(
-        &mut self,
-        wait: Duration,
-        apply: &mut dyn FnMut(ChangelogRecord<'_>),
-    ) -> Result<(), LogError>;
+    fn poll(&mut self, wait: Duration, apply: &mut dyn FnMut(ChangelogRecord<'_>)) -> Result<(), LogError>;
     /// How far a task is.
     fn progress(&mut self, partition: i32) -> Result<Restoring, LogError>;
 }

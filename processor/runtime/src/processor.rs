@@ -306,8 +306,7 @@ impl Seat {
 /// Starts the thread that follows definitions and measures lag.
 fn follow(config: &ProcessorConfig, shared: &Arc<Shared>) -> Result<JoinHandle<()>, Error> {
     let mut follower = Follower::new(&config.kafka, &config.names)?;
-    let monitor =
-        Monitor::new(&config.kafka, &config.names).map_err(|error| Error::Kafka(error.to_string()))?;
+    let monitor = Monitor::new(&config.kafka, &config.names).map_err(|error| Error::Kafka(error.to_string()))?;
     let shared = Arc::clone(shared);
     spawn("definitions", move || {
         use crate::clock::Clock as _;
@@ -331,7 +330,12 @@ fn follow(config: &ProcessorConfig, shared: &Arc<Shared>) -> Result<JoinHandle<(
 
 fn adopt(shared: &Shared, definitions: Definitions) {
     let version = definitions.version;
-    tracing::info!(version, rules = definitions.rules.rules().len(), providers = definitions.providers.len(), "definitions adopted");
+    tracing::info!(
+        version,
+        rules = definitions.rules.rules().len(),
+        providers = definitions.providers.len(),
+        "definitions adopted"
+    );
     *lock(&shared.definitions) = Some(Arc::new(definitions));
     shared.version.store(version, Ordering::Release);
     shared.definitions_changed.notify_all();
@@ -341,25 +345,20 @@ fn adopt(shared: &Shared, definitions: Definitions) {
 fn partitions(config: &ProcessorConfig) -> Result<i32, Error> {
     let name = config.names.actions();
     let actual = acteon_topology::read_actual(&config.kafka, [name])?;
-    let topic = actual.topics.get(name).ok_or_else(|| {
-        Error::Kafka(format!("topic {name} does not exist; run `acteon topology apply`"))
-    })?;
+    let topic = actual
+        .topics
+        .get(name)
+        .ok_or_else(|| Error::Kafka(format!("topic {name} does not exist; run `acteon topology apply`")))?;
     Ok(topic.partitions)
 }
 
 /// Makes the state directory and locks it for this process.
 fn lock_directory(directory: &Path) -> Result<File, Error> {
-    let problem = |error: std::io::Error| Error::StateDir {
-        path: directory.display().to_string(),
-        problem: error.to_string(),
-    };
+    let problem =
+        |error: std::io::Error| Error::StateDir { path: directory.display().to_string(), problem: error.to_string() };
     std::fs::create_dir_all(directory).map_err(problem)?;
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(directory.join("lock"))
-        .map_err(problem)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(directory.join("lock")).map_err(problem)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::StateDirInUse(directory.display().to_string())),

@@ -249,9 +249,8 @@ impl Store for RocksStore {
     }
 
     fn size_bytes(&self) -> u64 {
-        let property = |name: &str| {
-            self.db.as_ref().and_then(|db| db.property_int_value(name).ok().flatten()).unwrap_or(0)
-        };
+        let property =
+            |name: &str| self.db.as_ref().and_then(|db| db.property_int_value(name).ok().flatten()).unwrap_or(0);
         property("rocksdb.total-sst-files-size") + property("rocksdb.size-all-mem-tables")
     }
 

@@ -141,13 +141,18 @@ where
 
     /// The tasks, in order.
     pub fn tasks(&self) -> Vec<TaskState> {
-        let mut states: Vec<TaskState> = self.desk.tasks.iter().map(|(partition, task)| TaskState {
-            partition: *partition,
-            running: task.phase == Phase::Running,
-            restored: task.restored,
-            committed: task.committed,
-            store_bytes: task.overlay.store.size_bytes(),
-        }).collect();
+        let mut states: Vec<TaskState> = self
+            .desk
+            .tasks
+            .iter()
+            .map(|(partition, task)| TaskState {
+                partition: *partition,
+                running: task.phase == Phase::Running,
+                restored: task.restored,
+                committed: task.committed,
+                store_bytes: task.overlay.store.size_bytes(),
+            })
+            .collect();
         states.sort_unstable_by_key(|state| state.partition);
         states
     }
@@ -208,7 +213,7 @@ where
         let committed = self.try_commit();
         self.drop_tasks(partitions)?;
         self.source.unassign(partitions)?;
-        Ok(committed?)
+        committed
     }
 
     /// Lets partitions go that may be another member's by now: nothing of the open transaction may be committed.
@@ -403,7 +408,12 @@ where
             self.source.start(partition, positions)?;
             task.phase = Phase::Running;
             self.retry = (Duration::ZERO, RETRY_PAUSE.0);
-            tracing::info!(partition, restored = task.restored, position = positions[InTopic::Actions as usize], "task running");
+            tracing::info!(
+                partition,
+                restored = task.restored,
+                position = positions[InTopic::Actions as usize],
+                "task running"
+            );
         }
         Ok(())
     }

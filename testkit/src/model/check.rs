@@ -273,7 +273,8 @@ impl<'e> Checker<'e> {
         let empty = BTreeMap::new();
         let logged = self.evidence.state.get(&partition).unwrap_or(&empty);
         let (clock, last) = (state::clock(logged).unwrap_or(0), told.last().map_or(0, |told| told.decided_at));
-        if clock < last {
+        // A time that no state is left from may be forgotten with it.
+        if clock < last && last + SEEN_TTL_MS > self.evidence.now {
             self.violation("clock behind the last decision", format!("partition {partition}: {clock} < {last}"));
         }
         let now = self.evidence.now.max(clock);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Longest time that a killed process stays away, in milliseconds.
 const MAX_DOWN_MS: u64 = 2_000;
-/// How long a stopped process stays away, in milliseconds: longer than a session, shorter than a transaction may last.
-const PAUSE_MS: std::ops::Range<u64> = 11_500..13_000;
+/// How long a stopped process stays away, in milliseconds: longer than a session; some longer than a transaction may last.
+const PAUSE_MS: std::ops::Range<u64> = 4_000..13_000;
 /// Kills in a hundred that hit everyone at once.
 const ALL_AT_ONCE: u32 = 12;
 /// Times that the webhook's receiver fails.

@@ -15,8 +15,16 @@ fn fill(value: &mut Value, dispatches: &[Option<Value>]) {
     let Some(line) = map.remove("$dispatch") else { return };
     let dispatch = dispatches[usize::try_from(line.as_u64().unwrap()).unwrap()].clone().expect("that line dispatched");
     for field in [
-        "dispatch_id", "action_id", "namespace", "tenant", "provider", "original_provider", "action_type", "rule",
-        "decided_at", "source",
+        "dispatch_id",
+        "action_id",
+        "namespace",
+        "tenant",
+        "provider",
+        "original_provider",
+        "action_type",
+        "rule",
+        "decided_at",
+        "source",
     ] {
         if let Some(found) = dispatch.get(field) {
             map.insert(field.to_owned(), found.clone());
@@ -46,7 +54,9 @@ fn run(directory: &Path) -> Value {
         let reasons: Vec<Value> = effects.dead_letters.iter().map(|reason| json!(reason)).collect();
         let mut step = json!({"stepped": format!("{stepped:?}")});
         for (name, records) in [
-            ("outcomes", &effects.outcomes), ("audit", &effects.audit), ("dispatches", &effects.dispatches),
+            ("outcomes", &effects.outcomes),
+            ("audit", &effects.audit),
+            ("dispatches", &effects.dispatches),
             ("dead_letters", &reasons),
         ] {
             if !records.is_empty() {
@@ -72,7 +82,8 @@ fn inputs_lead_to_the_expected_effects() {
             fs::write(&path, serde_json::to_string_pretty(&found).unwrap() + "\n").unwrap();
         }
         let expected: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        for (line, (found, expected)) in found.as_array().unwrap().iter().zip(expected.as_array().unwrap()).enumerate() {
+        for (line, (found, expected)) in found.as_array().unwrap().iter().zip(expected.as_array().unwrap()).enumerate()
+        {
             assert_eq!(found, expected, "{} line {}", directory.display(), line + 1);
         }
         assert_eq!(found.as_array().unwrap().len(), expected.as_array().unwrap().len());

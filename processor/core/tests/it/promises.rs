@@ -2,7 +2,7 @@ use crate::driver::{Driver, definitions, settings};
 use acteon_core::{
     Definitions, Input, InputKind, MemoryState, Recorder, State, StateError, StepError, Stepped, Task, explain, step,
 };
-use acteon_schemas::{Coordinates, Outcome, RulesDefinition, RuleFile};
+use acteon_schemas::{Coordinates, Outcome, RuleFile, RulesDefinition};
 
 const GATES: &str = "
 rules:
@@ -31,7 +31,10 @@ fn a_refused_action_leaves_no_trace_and_passes_later() {
     assert_eq!(driver.feed("actions", 1_000, &action("a", "{}")).0, Stepped::Decided(Outcome::Dispatched));
     let before = driver.state.clone();
     assert_eq!(driver.feed("actions", 2_000, &action("b", "{}")).0, Stepped::Decided(Outcome::Throttled));
-    assert_eq!(driver.feed("actions", 20_000, &action("c", r#"{"test":true}"#)).0, Stepped::Decided(Outcome::Suppressed));
+    assert_eq!(
+        driver.feed("actions", 20_000, &action("c", r#"{"test":true}"#)).0,
+        Stepped::Decided(Outcome::Suppressed)
+    );
     assert_eq!(driver.state, before, "what was refused has been counted");
     // Neither of them is taken for a duplicate of itself.
     assert_eq!(driver.feed("actions", 20_000, &action("b", "{}")).0, Stepped::Decided(Outcome::Dispatched));
@@ -88,8 +91,12 @@ fn a_misplaced_action_goes_home_and_keeps_the_ids_it_would_have_had() {
     assert!(sent_on.outcomes.is_empty());
     let moved = Coordinates { topic: "repartition".into(), partition: home, offset: 77 };
     let there = run(InputKind::Repartitioned, moved, Some(source.clone()), home);
-    let again = run(InputKind::Repartitioned, Coordinates { topic: "repartition".into(), partition: home, offset: 78 },
-        Some(source), home);
+    let again = run(
+        InputKind::Repartitioned,
+        Coordinates { topic: "repartition".into(), partition: home, offset: 78 },
+        Some(source),
+        home,
+    );
     assert_eq!(there, again);
     assert_eq!(there.outcomes[0]["source"]["topic"], "actions");
 }

@@ -97,8 +97,5 @@ pub(crate) fn sort(error: &KafkaError) -> LogError {
 
 /// Whether a code says that a newer producer has the same transactional id.
 pub(crate) fn is_fenced(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::Fenced | RDKafkaErrorCode::InvalidProducerEpoch | RDKafkaErrorCode::ProducerFenced
-    )
+    matches!(code, RDKafkaErrorCode::Fenced | RDKafkaErrorCode::InvalidProducerEpoch | RDKafkaErrorCode::ProducerFenced)
 }

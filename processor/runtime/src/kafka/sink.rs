@@ -18,8 +18,10 @@ use std::time::Duration;
 
 /// `socket.timeout.ms` of the transactional producer.
 const SOCKET_TIMEOUT_MS: u64 = 5_000;
-/// `transaction.timeout.ms`: how long a killed worker's last transaction can hold up its successor.
-const TRANSACTION_TIMEOUT_MS: &str = "10000";
+/// How long a killed worker's last transaction can hold up its successor, where nothing else is configured.
+const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
+/// The property that says so.
+const TRANSACTION_TIMEOUT: &str = "transaction.timeout.ms";
 /// After a commit that took longer the producer is replaced: librdkafka retries an EndTxn that timed out in silence, and
 /// the retry can be taken for the next transaction's.
 const WORN_AFTER: Duration = Duration::from_millis(SOCKET_TIMEOUT_MS / 2);
@@ -46,7 +48,10 @@ pub(crate) struct KafkaSink {
     inputs: [String; 4],
     dispatch_topics: FxHashMap<String, String>,
     clock: SystemClock,
-    open: bool,
+    /// When the open transaction began.
+    open: Option<Duration>,
+    /// How long a transaction may last before the coordinator ends it.
+    timeout: Duration,
     sends: u32,
     worn: bool,
 }
@@ -127,7 +132,8 @@ impl KafkaSink {
             inputs: input_topics(names),
             dispatch_topics: FxHashMap::default(),
             clock: SystemClock::default(),
-            open: false,
+            open: None,
+            timeout: transaction_timeout(kafka),
             sends: 0,
             worn: false,
         })
@@ -149,7 +155,20 @@ impl KafkaSink {
 
     fn failed(&self, error: &KafkaError) -> CommitError {
         let refused_input = self.producer().context().state.lock().ok().and_then(|mut state| state.refused.take());
-        CommitError { error: sort_transaction(error), refused_input }
+        CommitError { error: self.sort(error), refused_input }
+    }
+
+    /// The coordinator fences a producer whose transaction lasts for too long, as after a suspension of the process or while
+    /// the broker was away: that is no reason to stop. An instance that was replaced meanwhile takes its id back, and the
+    /// other one stops in its place.
+    fn sort(&self, error: &KafkaError) -> LogError {
+        let is_over_time = |began| self.clock.monotonic().saturating_sub(began) >= self.timeout;
+        match sort_transaction(error, self.producer()) {
+            LogError::Fenced(reason) if self.open.is_some_and(is_over_time) => {
+                LogError::Retriable(format!("the transaction has lasted for too long: {reason}"))
+            }
+            other => other,
+        }
     }
 
     fn offsets(&self, offsets: &[(i32, InTopic, i64)]) -> Result<TopicPartitionList, CommitError> {
@@ -162,8 +181,14 @@ impl KafkaSink {
     }
 }
 
+fn transaction_timeout(kafka: &KafkaConfig) -> Duration {
+    let configured = kafka.properties().get(TRANSACTION_TIMEOUT).and_then(|value| value.parse().ok());
+    Duration::from_millis(configured.unwrap_or(TRANSACTION_TIMEOUT_MS))
+}
+
 /// Makes one producer.
 fn producer(kafka: &KafkaConfig, names: &Names, transactional_id: &str) -> Result<BaseProducer<Reports>, LogError> {
+    let timeout = TRANSACTION_TIMEOUT_MS.to_string();
     let defaults = [
         ("compression.type", "lz4"),
         ("linger.ms", "1"),
@@ -173,7 +198,7 @@ fn producer(kafka: &KafkaConfig, names: &Names, transactional_id: &str) -> Resul
         // is ten times what it needs.
         ("retry.backoff.ms", "5"),
         ("retry.backoff.max.ms", "1000"),
-        ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
+        (TRANSACTION_TIMEOUT, timeout.as_str()),
         ("queue.buffering.max.messages", "200000"),
         ("queue.buffering.max.kbytes", "65536"),
     ];
@@ -190,14 +215,16 @@ fn producer(kafka: &KafkaConfig, names: &Names, transactional_id: &str) -> Resul
     let producer: BaseProducer<Reports> = configure(kafka, &defaults, &required)
         .create_with_context(reports)
         .map_err(|error| LogError::Fatal(format!("producer not made: {error}")))?;
-    producer.init_transactions(SETTLE_TIMEOUT).map_err(|error| sort_transaction(&error))?;
+    producer.init_transactions(SETTLE_TIMEOUT).map_err(|error| sort_transaction(&error, &producer))?;
     Ok(producer)
 }
 
 /// A transaction's error, by its flags: with none of them set it is fatal, which a new producer mends unless another
 /// instance has taken the id.
-fn sort_transaction(error: &KafkaError) -> LogError {
-    match error.rdkafka_error_code() {
+fn sort_transaction(error: &KafkaError, producer: &BaseProducer<Reports>) -> LogError {
+    // A producer that has failed for good says only so, whatever it is asked for.
+    let first = producer.client().fatal_error();
+    match first.map(|(code, _)| code).or_else(|| error.rdkafka_error_code()) {
         Some(code) if is_fenced(code) => LogError::Fenced(error.to_string()),
         _ => match sort(error) {
             LogError::Fatal(text) => LogError::Fatal(text),
@@ -208,8 +235,8 @@ fn sort_transaction(error: &KafkaError) -> LogError {
 
 impl Sink<ConsumerGroupMetadata> for KafkaSink {
     fn begin(&mut self) -> Result<(), LogError> {
-        self.producer().begin_transaction().map_err(|error| sort_transaction(&error))?;
-        self.open = true;
+        self.producer().begin_transaction().map_err(|error| self.sort(&error))?;
+        self.open = Some(self.clock.monotonic());
         Ok(())
     }
 
@@ -256,7 +283,7 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
                     message = back;
                 }
                 Some(RDKafkaErrorCode::MessageSizeTooLarge) => return Err(SendError::TooLarge(error.to_string())),
-                _ => return Err(sort_transaction(&error).into()),
+                _ => return Err(self.sort(&error).into()),
             }
         }
     }
@@ -275,7 +302,7 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
         self.drain();
         let drained = self.clock.monotonic();
         self.producer().commit_transaction(Timeout::Never).map_err(|error| self.failed(&error))?;
-        self.open = false;
+        self.open = None;
         let done = self.clock.monotonic();
         tracing::trace!(offsets = ?offsets_sent - began, drain = ?drained - offsets_sent, end = ?done - drained, "committed");
         let slow = done.saturating_sub(began) > WORN_AFTER;
@@ -289,10 +316,10 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
     }
 
     fn abort(&mut self) -> Result<(), LogError> {
-        if self.open {
-            self.open = false;
+        if self.open.is_some() {
             self.drain();
-            self.producer().abort_transaction(SETTLE_TIMEOUT).map_err(|error| sort_transaction(&error))?;
+            self.producer().abort_transaction(SETTLE_TIMEOUT).map_err(|error| self.sort(&error))?;
+            self.open = None;
         }
         Ok(())
     }

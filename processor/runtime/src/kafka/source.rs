@@ -58,7 +58,8 @@ impl ClientContext for GroupContext {
 impl ConsumerContext for GroupContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, call: RespErr, list: &mut TopicPartitionList) {
         // Values are copied out: a list that outlives this call keeps the consumer from ever closing.
-        let partitions: Vec<i32> = list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect();
+        let partitions: Vec<i32> =
+            list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect();
         let event = match call {
             RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Call::Assigned(partitions),
             _ if self.closing.load(Ordering::Relaxed) => {
@@ -129,10 +130,8 @@ impl KafkaSource {
     /// An offset as committed, or the first one of the log where nothing has been: checked against what the log holds.
     fn check(&self, topic: InTopic, partition: i32, committed: Offset) -> Result<i64, LogError> {
         let name = &self.topics[topic as usize];
-        let (low, high) = self
-            .prober
-            .fetch_watermarks(name, partition, REQUEST_TIMEOUT)
-            .map_err(|error| sort(&error))?;
+        let (low, high) =
+            self.prober.fetch_watermarks(name, partition, REQUEST_TIMEOUT).map_err(|error| sort(&error))?;
         let Offset::Offset(committed) = committed else { return Ok(low) };
         if committed < low {
             let lost = low - committed;
@@ -181,7 +180,8 @@ impl Source for KafkaSource {
     fn poll_followers(&mut self, wait: Duration, take: &mut dyn FnMut(&InRecord<'_>)) -> Result<Polled, LogError> {
         match self.followers.poll(wait) {
             Some(Ok(message)) => {
-                let topic = InTopic::FOLLOWERS.into_iter().find(|topic| self.topics[*topic as usize] == message.topic());
+                let topic =
+                    InTopic::FOLLOWERS.into_iter().find(|topic| self.topics[*topic as usize] == message.topic());
                 if let Some(topic) = topic {
                     take(&record(topic, &message));
                 }
@@ -211,8 +211,7 @@ impl Source for KafkaSource {
 
     fn committed(&mut self, partition: i32) -> Result<Positions, LogError> {
         let list = self.list(&InTopic::ALL, &[partition]);
-        let committed =
-            self.actions.committed_offsets(list, REQUEST_TIMEOUT).map_err(|error| sort(&error))?;
+        let committed = self.actions.committed_offsets(list, REQUEST_TIMEOUT).map_err(|error| sort(&error))?;
         let mut positions = Positions::default();
         for topic in InTopic::ALL {
             let found = committed.find_partition(&self.topics[topic as usize], partition);

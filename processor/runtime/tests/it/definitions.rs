@@ -15,11 +15,9 @@ fn the_whole_table_is_read_without_waiting_for_more() {
         let start = Instant::now();
         let table = definitions::read(&bench.kafka, &bench.names).unwrap();
         assert!(table.compile().unwrap().is_some());
-        eprintln!("READ {:?}", start.elapsed());
         start.elapsed()
     };
     // The machine may be busy: what counts is that nothing waits by design.
-    for i in 0..3 { let s = Instant::now(); bench.publish(&format!("rules:\n  - {{name: r{i}, action: {{type: deny}}}}\n")).unwrap(); eprintln!("PUBLISH {:?}", s.elapsed()); }
     let quickest = (0..5).map(|_| read()).min().unwrap();
     assert!(quickest < READ_LIMIT, "{quickest:?}");
 }

@@ -56,9 +56,8 @@ impl Bench {
     }
 
     pub fn publish(&self, rules: &str) -> Result<usize, acteon_runtime::Error> {
-        let provider = |name: &str| {
-            Definition::Provider(ProviderDefinition { name: name.into(), provider_type: "log".into() })
-        };
+        let provider =
+            |name: &str| Definition::Provider(ProviderDefinition { name: name.into(), provider_type: "log".into() });
         let rules = RulesDefinition {
             evaluation: "cascade".into(),
             default: "allow".into(),
@@ -105,7 +104,12 @@ impl Bench {
 
     pub fn producer(&self) -> BaseProducer {
         let mut config: ClientConfig = self.kafka.client();
-        config.set("partitioner", "murmur2_random").set("linger.ms", "5").set("message.max.bytes", "4000000").create().unwrap()
+        config
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "5")
+            .set("message.max.bytes", "4000000")
+            .create()
+            .unwrap()
     }
 
     /// Produces values under their tenants' keys.
@@ -181,9 +185,7 @@ pub fn borrowed(records: &[(String, Vec<u8>)]) -> Vec<(&str, Vec<u8>)> {
 fn headers(message: &impl Message) -> Vec<(String, String)> {
     let Some(all) = message.headers() else { return Vec::new() };
     all.iter()
-        .map(|header| {
-            (header.key.to_owned(), String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned())
-        })
+        .map(|header| (header.key.to_owned(), String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned()))
         .collect()
 }
 

@@ -81,6 +81,22 @@ fn answers_to_commits_that_come_late_or_never_lose_and_double_nothing() {
 }
 
 #[test]
+fn a_transaction_that_lasts_for_too_long_is_made_again() {
+    let (broker, bootstrap) = embedded();
+    let mut bench = Bench::new(&bootstrap, "overtime", 2, DEDUP);
+    bench.kafka = bench.kafka.with("transaction.timeout.ms", "5000");
+    let processor = bench.start("one");
+    bench.produce(bench.names.actions(), &borrowed(&keyed(0..20)));
+    bench.read(bench.names.outcomes(), 20);
+    // While the worker waits for this answer, the coordinator ends the transaction and fences its producer.
+    broker.faults().delay_responses(ApiKey::TxnOffsetCommit, Duration::from_secs(7), 1);
+    bench.produce(bench.names.actions(), &borrowed(&keyed(20..40)));
+    bench.read(bench.names.outcomes(), 40);
+    assert_eq!(processor.failed(), None);
+    processor.stop().unwrap();
+}
+
+#[test]
 fn inputs_too_large_or_too_deep_are_set_aside_with_their_bytes() {
     let (_broker, bootstrap) = embedded();
     let bench = Bench::new(&bootstrap, "large", 1, DEDUP);
@@ -111,7 +127,8 @@ fn a_second_result_for_a_dispatch_is_dropped_and_commands_are_obeyed() {
         "result": {"delivered": {"status": "success", "body": {"ok": true}, "headers": {}}},
         "attempts": 1, "started_at": 0, "duration_ms": 1,
     });
-    for field in ["dispatch_id", "action_id", "namespace", "tenant", "provider", "action_type", "decided_at", "source"] {
+    for field in ["dispatch_id", "action_id", "namespace", "tenant", "provider", "action_type", "decided_at", "source"]
+    {
         result[field] = dispatch[field].clone();
     }
     let bytes = serde_json::to_vec(&result).unwrap();

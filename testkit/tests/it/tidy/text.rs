@@ -16,10 +16,8 @@ const IN_SOURCES: [Ban; 2] = [
 ];
 
 /// Bans in all files.
-const IN_ALL: [Ban; 1] = [Ban {
-    pattern: r#"(^|[\s"'`=(:\[,])/(work|root|home|Users)/"#,
-    reason: "a path that exists on one machine only",
-}];
+const IN_ALL: [Ban; 1] =
+    [Ban { pattern: r#"(^|[\s"'`=(:\[,])/(work|root|home|Users)/"#, reason: "a path that exists on one machine only" }];
 
 fn banned(path: &str, text: &str, bans: &[Ban]) -> Vec<String> {
     let patterns: Vec<(Regex, &str)> = bans.iter().map(|ban| (Regex::new(ban.pattern).unwrap(), ban.reason)).collect();
@@ -62,5 +60,8 @@ fn what_is_banned_is_found() {
     assert_eq!(all("/ho~me/ada/acteon"), 1);
     assert_eq!(all("https://example.com/wo~rk/items and ./wo~rk/x"), 0);
 
-    assert_eq!(banned("a.rs", "\nto~do!()".replace('~', "").as_str(), &IN_SOURCES)[0].split(' ').next(), Some("a.rs:2:"));
+    assert_eq!(
+        banned("a.rs", "\nto~do!()".replace('~', "").as_str(), &IN_SOURCES)[0].split(' ').next(),
+        Some("a.rs:2:")
+    );
 }
