@@ -88,8 +88,10 @@ fn a_transaction_that_lasts_for_too_long_is_made_again() {
     let processor = bench.start("one");
     bench.produce(bench.names.actions(), &borrowed(&keyed(0..20)));
     bench.read(bench.names.outcomes(), 20);
-    // While the worker waits for this answer, the coordinator ends the transaction and fences its producer.
-    broker.faults().delay_responses(ApiKey::TxnOffsetCommit, Duration::from_secs(7), 1);
+    // While the worker waits for these answers, the coordinator ends the transaction and fences its producer.
+    for request in [ApiKey::AddOffsetsToTxn, ApiKey::TxnOffsetCommit] {
+        broker.faults().delay_responses(request, Duration::from_secs(4), 1);
+    }
     bench.produce(bench.names.actions(), &borrowed(&keyed(20..40)));
     bench.read(bench.names.outcomes(), 40);
     assert_eq!(processor.failed(), None);
