@@ -76,6 +76,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         }
         self.transaction = None;
         self.inputs.clear();
+        self.outbox.clear();
         self.tally.clear();
         self.tasks.values_mut().for_each(Task::reset);
     }
@@ -98,17 +99,8 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             Some(reason) => self.dead_letter(record, "EFFECT_REFUSED", reason),
             None => self.step(record, definitions)?,
         };
-        let Some(sink) = &mut self.sink else { return Err(no_producer().into()) };
         let topic = &self.config.topics[record.topic as usize];
-        let bytes = match self.outbox.send(record, topic, Tag::Input(number), sink) {
-            Ok(bytes) => bytes,
-            Err(SendError::Log(error)) => return Err(error.into()),
-            Err(SendError::TooLarge(reason)) => {
-                // Part of its effects may be in the transaction: it is dropped, and the input set aside next time.
-                self.refuse(number, reason);
-                return Err(LogError::Retriable("an effect is larger than the client sends".to_owned()).into());
-            }
-        };
+        let bytes = self.outbox.keep(record, topic, number);
         if let Some(task) = self.tasks.get_mut(&record.partition) {
             task.overlay.keep_step();
             task.positions[record.topic as usize] = record.offset + 1;
@@ -118,7 +110,24 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             open.records += 1;
             open.bytes += bytes;
         }
-        Ok(())
+        if self.outbox.is_full() { Ok(self.hand_over()?) } else { Ok(()) }
+    }
+
+    /// Gives the producer what the outbox holds.
+    fn hand_over<G>(&mut self) -> Result<(), LogError>
+    where
+        O: Sink<G>,
+    {
+        let sink = self.sink.as_mut().ok_or_else(no_producer)?;
+        match self.outbox.send(sink) {
+            Ok(()) => Ok(()),
+            Err((_, SendError::Log(error))) => Err(error),
+            Err((number, SendError::TooLarge(reason))) => {
+                // Part of it is in the transaction: that is dropped, and the input set aside next time.
+                self.refuse(number, reason);
+                Err(LogError::Retriable("an effect is larger than the client sends".to_owned()))
+            }
+        }
     }
 
     /// Begins a transaction where none is open.
@@ -190,6 +199,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
     {
         let Some(open) = self.transaction else { return Ok(()) };
         let began = self.clock.monotonic();
+        self.hand_over()?;
         self.send_changelog()?;
         let offsets = self.offsets();
         let Some(sink) = &mut self.sink else { return Err(no_producer().into()) };

@@ -11,11 +11,17 @@ pub(crate) const MAX_EFFECT_BYTES: usize = 1024 * 1024 + 512 * 1024;
 /// W3C trace context, carried from an input to its effects.
 const TRACEPARENT: &str = "traceparent";
 
-/// The effects of one step, serialised and not yet sent: a step's effects are sent all or none.
+/// Effects are handed to the producer when so many bytes have gathered, or at the commit: what is handed over at once is
+/// sent in few large batches, without making a lone record wait for company.
+pub(crate) const SEND_CHUNK_BYTES: usize = 512 * 1024;
+
+/// The effects of a transaction that the producer has not been given yet. A step's effects are kept all or none.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     arena: Vec<u8>,
     pending: Vec<Pending>,
+    /// Where the step's effects begin, in `arena` and `pending`.
+    step: (usize, usize),
     partition: i32,
     now: i64,
 }
@@ -26,6 +32,9 @@ struct Pending {
     partition: Option<i32>,
     key: Bytes,
     value: Bytes,
+    headers: Vec<(String, Vec<u8>)>,
+    /// The transaction's input that it is an effect of.
+    input: u32,
 }
 
 #[derive(Debug)]
@@ -37,50 +46,73 @@ enum Kind {
     DeadLetter { reason: DeadLetterReason },
 }
 
+impl Pending {
+    fn new(kind: Kind, partition: Option<i32>, key: Bytes, value: Bytes) -> Self {
+        Self { kind, partition, key, value, headers: Vec::new(), input: 0 }
+    }
+}
+
 /// Where a record's bytes are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Bytes {
+    None,
     Arena(Range<usize>),
-    /// The input's own.
+    /// The input's own, until the step is kept.
     Input,
 }
 
 impl Outbox {
-    /// Empties it for the next step.
+    /// Begins a step; what an unfinished one has left is dropped.
     pub(crate) fn begin(&mut self, partition: i32, now: i64) {
-        self.arena.clear();
-        self.pending.clear();
+        self.arena.truncate(self.step.0);
+        self.pending.truncate(self.step.1);
         self.partition = partition;
         self.now = now;
     }
 
-    /// The size in bytes of the largest effect where it is over the limit.
+    /// The size in bytes of the step's largest effect where it is over the limit.
     pub(crate) fn oversize(&self) -> Option<usize> {
         let size = |pending: &Pending| match &pending.value {
             Bytes::Arena(range) => range.len(),
-            Bytes::Input => 0,
+            Bytes::None | Bytes::Input => 0,
         };
-        self.pending.iter().map(size).max().filter(|size| *size > MAX_EFFECT_BYTES)
+        self.pending[self.step.1..].iter().map(size).max().filter(|size| *size > MAX_EFFECT_BYTES)
     }
 
-    /// Sends the effects of an input; returns the bytes sent.
-    pub(crate) fn send<G>(
-        &self,
-        input: &InRecord<'_>,
-        source_topic: &str,
-        tag: Tag,
-        sink: &mut impl Sink<G>,
-    ) -> Result<usize, SendError> {
-        let mut bytes = 0;
+    /// Keeps the step's effects, as those of the transaction's input with this number; returns their bytes.
+    pub(crate) fn keep(&mut self, input: &InRecord<'_>, source_topic: &str, number: u32) -> usize {
+        let before = self.step.0;
+        for place in self.step.1..self.pending.len() {
+            let headers = self.headers(&self.pending[place].kind, input, source_topic);
+            let key = self.own(self.pending[place].key.clone(), input.key);
+            let value = self.own(self.pending[place].value.clone(), input.value);
+            let pending = &mut self.pending[place];
+            (pending.key, pending.value, pending.headers, pending.input) = (key, value, headers, number);
+        }
+        self.step = (self.arena.len(), self.pending.len());
+        self.arena.len() - before
+    }
+
+    /// Whether so much has gathered that the producer shall have it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.arena.len() >= SEND_CHUNK_BYTES
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&mut self) {
+        self.arena.clear();
+        self.pending.clear();
+        self.step = (0, 0);
+    }
+
+    /// Hands everything to the producer.
+    ///
+    /// # Errors
+    /// The number of the input whose effect was not taken, and why.
+    pub(crate) fn send<G>(&mut self, sink: &mut impl Sink<G>) -> Result<(), (u32, SendError)> {
         for pending in &self.pending {
-            let key = self.slice(&pending.key, input.key);
-            let value = self.slice(&pending.value, input.value);
-            let made = self.headers(&pending.kind, input, source_topic);
-            let mut headers: SmallVec<[(&str, &[u8]); 8]> =
-                made.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-            let whole = matches!(pending.kind, Kind::Repartition | Kind::DeadLetter { .. });
-            headers.extend(input.headers.iter().filter(|(name, _)| whole || *name == TRACEPARENT).copied());
-            bytes += value.map_or(0, <[u8]>::len);
+            let headers: SmallVec<[(&str, &[u8]); 8]> =
+                pending.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
             let topic = match &pending.kind {
                 Kind::Outcome => OutTopic::Outcomes,
                 Kind::Audit => OutTopic::Audit,
@@ -88,26 +120,48 @@ impl Outbox {
                 Kind::Repartition => OutTopic::Repartition,
                 Kind::DeadLetter { .. } => OutTopic::Dlq,
             };
-            sink.send(&OutRecord { topic, partition: pending.partition, key, value, headers: &headers }, tag)?;
+            let (key, value) = (self.slice(&pending.key), self.slice(&pending.value));
+            let record = OutRecord { topic, partition: pending.partition, key, value, headers: &headers };
+            sink.send(&record, Tag::Input(pending.input)).map_err(|error| (pending.input, error))?;
         }
-        Ok(bytes)
+        self.clear();
+        Ok(())
     }
 
-    fn slice<'b>(&'b self, bytes: &Bytes, own: Option<&'b [u8]>) -> Option<&'b [u8]> {
+    fn slice(&self, bytes: &Bytes) -> Option<&[u8]> {
         match bytes {
             Bytes::Arena(range) => Some(&self.arena[range.clone()]),
-            Bytes::Input => own,
+            Bytes::None | Bytes::Input => None,
         }
     }
 
-    /// The headers that a record has beside its input's.
-    fn headers(&self, kind: &Kind, input: &InRecord<'_>, topic: &str) -> SmallVec<[(&'static str, String); 5]> {
-        let source = || Coordinates { topic: topic.into(), partition: input.partition, offset: input.offset };
-        match kind {
-            Kind::Outcome | Kind::Audit | Kind::Dispatch { .. } => SmallVec::new(),
-            Kind::Repartition => SmallVec::from_iter([(headers::ORIGIN, source().to_string())]),
-            Kind::DeadLetter { reason } => DeadLetter::to_headers(&source(), reason, self.now).into(),
+    /// Copies the input's own bytes, which are gone when the record is sent.
+    fn own(&mut self, bytes: Bytes, own: Option<&[u8]>) -> Bytes {
+        match (bytes, own) {
+            (Bytes::Input, None) => Bytes::None,
+            (Bytes::Input, Some(own)) => {
+                let start = self.arena.len();
+                self.arena.extend_from_slice(own);
+                Bytes::Arena(start..self.arena.len())
+            }
+            (other, _) => other,
         }
+    }
+
+    /// The headers of an effect: its own, and of its input's all or the trace context alone.
+    fn headers(&self, kind: &Kind, input: &InRecord<'_>, topic: &str) -> Vec<(String, Vec<u8>)> {
+        let source = || Coordinates { topic: topic.into(), partition: input.partition, offset: input.offset };
+        let own = |(name, value): (&str, String)| (name.to_owned(), value.into_bytes());
+        let (mut headers, whole): (Vec<_>, bool) = match kind {
+            Kind::Outcome | Kind::Audit | Kind::Dispatch { .. } => (Vec::new(), false),
+            Kind::Repartition => (vec![own((headers::ORIGIN, source().to_string()))], true),
+            Kind::DeadLetter { reason } => {
+                (DeadLetter::to_headers(&source(), reason, self.now).into_iter().map(own).collect(), true)
+            }
+        };
+        let carried = input.headers.iter().filter(|(name, _)| whole || *name == TRACEPARENT);
+        headers.extend(carried.map(|(name, value)| ((*name).to_owned(), value.to_vec())));
+        headers
     }
 
     fn push(&mut self, kind: Kind, namespace: &str, tenant: &str, record: &impl Serialize) {
@@ -126,7 +180,7 @@ impl Outbox {
             Kind::Dispatch { .. } => None,
             _ => Some(self.partition),
         };
-        self.pending.push(Pending { kind, partition, key: Bytes::Arena(key), value: Bytes::Arena(value) });
+        self.pending.push(Pending::new(kind, partition, Bytes::Arena(key), Bytes::Arena(value)));
     }
 }
 
@@ -148,12 +202,12 @@ impl Effects for Outbox {
         let start = self.arena.len();
         self.arena.extend_from_slice(key.as_bytes());
         let key = Bytes::Arena(start..self.arena.len());
-        self.pending.push(Pending { kind: Kind::Repartition, partition: Some(partition), key, value: Bytes::Input });
+        self.pending.push(Pending::new(Kind::Repartition, Some(partition), key, Bytes::Input));
     }
 
     fn dead_letter(&mut self, reason: DeadLetterReason) {
         let kind = Kind::DeadLetter { reason };
         let partition = Some(self.partition);
-        self.pending.push(Pending { kind, partition, key: Bytes::Input, value: Bytes::Input });
+        self.pending.push(Pending::new(kind, partition, Bytes::Input, Bytes::Input));
     }
 }

@@ -8,6 +8,7 @@ use rocksdb::{
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// Key of a store's own record; no state key begins with this tag.
 const META_KEY: &[u8] = b"\0meta";
@@ -19,6 +20,11 @@ const META_BYTES: usize = 25;
 const BLOOM_BITS: f64 = 10.0;
 /// Part of a memtable spent on its own bloom filter: most lookups are for keys never seen.
 const MEMTABLE_BLOOM_RATIO: f64 = 0.1;
+
+/// Attempts at opening a store that a sibling worker holds, and the pause between them: about as long as a lost member
+/// takes to notice.
+const OPEN_ATTEMPTS: u32 = 100;
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
 
 /// Memory that all stores of a process share, and what a store may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +114,7 @@ impl Stores for RocksStores {
         let path = self.directory.join(partition.to_string());
         let clock = Arc::new(AtomicI64::new(0));
         let options = self.options(&clock);
-        let db = match DB::open(&options, &path) {
+        let db = match open_when_free(&options, &path) {
             Ok(db) => db,
             Err(error) if is_damaged(&error, &path) => {
                 tracing::warn!(partition, %error, "local state is corrupt, restoring all of it");
@@ -257,6 +263,17 @@ impl Store for RocksStore {
     fn flush(&mut self) -> Result<(), StoreError> {
         self.db()?.flush().map_err(|error| failed(&self.path, &error))
     }
+}
+
+/// Opens a store, waiting for a sibling worker that was given the partition before and has not heard yet that it lost it.
+fn open_when_free(options: &Options, path: &Path) -> Result<DB, rocksdb::Error> {
+    for _ in 0..OPEN_ATTEMPTS {
+        match DB::open(options, path) {
+            Err(error) if error.as_ref().contains("lock hold by current process") => std::thread::sleep(OPEN_PAUSE),
+            other => return other,
+        }
+    }
+    DB::open(options, path)
 }
 
 /// Whether a store can't be opened because of what is in its directory: a file is broken, or missing.

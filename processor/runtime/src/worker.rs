@@ -200,6 +200,8 @@ where
 
     fn assigned(&mut self, partitions: &[i32]) -> Result<(), Trouble> {
         tracing::info!(?partitions, "partitions assigned");
+        // A partition that is given again without having been taken back still has its store open here.
+        self.drop_tasks(partitions)?;
         for partition in partitions {
             let store = self.stores.open(*partition, self.desk.clock.wall())?;
             self.desk.tasks.insert(*partition, Task::new(store));

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// Longest time that a killed process stays away, in milliseconds.
 const MAX_DOWN_MS: u64 = 2_000;
-/// How long a stopped process stays away, in milliseconds: longer than a session; some longer than a transaction may last.
-const PAUSE_MS: std::ops::Range<u64> = 4_000..13_000;
+/// How long stopped processes stay away, in milliseconds, in turn: for longer than a transaction may last, so that the
+/// coordinator ends what they have begun, and for longer than a session alone.
+const PAUSES_MS: [std::ops::Range<u64>; 2] = [11_500..13_000, 4_000..7_000];
 /// Kills in a hundred that hit everyone at once.
 const ALL_AT_ONCE: u32 = 12;
 /// Times that the webhook's receiver fails.
@@ -86,9 +87,10 @@ impl Plan {
             kills += victims.len();
             events.push(Event::Kill { victims, down: Duration::from_millis(rng.u64(0..=MAX_DOWN_MS)) });
         }
-        for _ in 0..scale.pauses {
+        for number in 0..scale.pauses {
             let victim = Victim::PROCESSORS[rng.usize(0..2)];
-            events.push(Event::Pause { victim, down: Duration::from_millis(rng.u64(PAUSE_MS)) });
+            let down = Duration::from_millis(rng.u64(PAUSES_MS[number % 2].clone()));
+            events.push(Event::Pause { victim, down });
         }
         events.extend((0..scale.reloads).map(|_| Event::Reload(Victim::PROCESSORS[rng.usize(0..2)])));
         events.extend((0..scale.restarts).map(|_| Event::RestartBroker));

@@ -163,7 +163,6 @@ impl KafkaSink {
     /// other one stops in its place.
     fn sort(&self, error: &KafkaError) -> LogError {
         let is_over_time = |began| self.clock.monotonic().saturating_sub(began) >= self.timeout;
-        eprintln!("XXX {error:?} open {:?} now {:?}", self.open, self.clock.monotonic());
         match sort_transaction(error, self.producer()) {
             LogError::Fenced(reason) if self.open.is_some_and(is_over_time) => {
                 LogError::Retriable(format!("the transaction has lasted for too long: {reason}"))
@@ -306,7 +305,6 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
         self.open = None;
         let done = self.clock.monotonic();
         tracing::trace!(offsets = ?offsets_sent - began, drain = ?drained - offsets_sent, end = ?done - drained, "committed");
-        eprintln!("XXX commit {:?}", done - began);
         let slow = done.saturating_sub(began) > WORN_AFTER;
         self.worn = slow || self.producer().context().disturbed.swap(false, Ordering::Relaxed);
         let ends = match self.producer().context().state.lock() {

@@ -81,24 +81,6 @@ fn answers_to_commits_that_come_late_or_never_lose_and_double_nothing() {
 }
 
 #[test]
-fn a_transaction_that_lasts_for_too_long_is_made_again() {
-    let (broker, bootstrap) = embedded();
-    let mut bench = Bench::new(&bootstrap, "overtime", 2, DEDUP);
-    bench.kafka = bench.kafka.with("transaction.timeout.ms", "5000");
-    let processor = bench.start("one");
-    bench.produce(bench.names.actions(), &borrowed(&keyed(0..20)));
-    bench.read(bench.names.outcomes(), 20);
-    // While the worker waits for these answers, the coordinator ends the transaction and fences its producer.
-    for request in [ApiKey::AddOffsetsToTxn, ApiKey::TxnOffsetCommit] {
-        broker.faults().delay_responses(request, Duration::from_secs(4), 1);
-    }
-    bench.produce(bench.names.actions(), &borrowed(&keyed(20..40)));
-    bench.read(bench.names.outcomes(), 40);
-    assert_eq!(processor.failed(), None);
-    processor.stop().unwrap();
-}
-
-#[test]
 fn inputs_too_large_or_too_deep_are_set_aside_with_their_bytes() {
     let (_broker, bootstrap) = embedded();
     let bench = Bench::new(&bootstrap, "large", 1, DEDUP);
