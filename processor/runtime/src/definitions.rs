@@ -1,5 +1,6 @@
 //! Following and publishing the definitions topic, a global table.
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::Error;
 use crate::kafka::{SETTLE_TIMEOUT, is_fenced, quiet};
 use acteon_core::{Definitions, DefinitionsError};
@@ -78,6 +79,8 @@ impl Table {
 pub struct Follower {
     consumer: BaseConsumer<crate::kafka::QuietContext>,
     table: Table,
+    /// The version that was returned last.
+    shown: Option<i64>,
 }
 
 impl Follower {
@@ -106,14 +109,13 @@ impl Follower {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(names.definitions(), 0, Offset::Beginning)?;
         consumer.assign(&list)?;
-        Ok(Self { consumer, table: Table { version: -1, ..Table::default() } })
+        Ok(Self { consumer, table: Table { version: -1, ..Table::default() }, shown: None })
     }
 
     /// Waits for at most `wait`; returns the table where its end was reached with something new in it.
     ///
     /// Changes are shown only at the topic's end: records written in one transaction are seen together.
     pub fn poll(&mut self, wait: Duration) -> Option<&Table> {
-        let before = self.table.version;
         let mut wait = wait;
         loop {
             match self.consumer.poll(wait) {
@@ -123,7 +125,9 @@ impl Follower {
                     wait = READ_LIMIT;
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
-                    return (self.table.version != before || before == -1).then_some(&self.table);
+                    // Not only what this call has read: an error can stand between a record and the end.
+                    let version = Some(self.table.version);
+                    return (self.shown.replace(self.table.version) != version).then_some(&self.table);
                 }
                 Some(Err(error)) => {
                     tracing::debug!(%error, "definitions consumer error");
@@ -141,7 +145,9 @@ impl Follower {
 /// The topic can't be read within 30 seconds.
 pub fn read(kafka: &KafkaConfig, names: &Names) -> Result<Table, Error> {
     let mut follower = Follower::with_fetch_wait(kafka, names, READ_WAIT)?;
-    for _ in 0..READ_LIMIT.as_secs() {
+    let clock = SystemClock::default();
+    // An error, as of a broker that is away for a moment, ends a poll early.
+    while clock.monotonic() < READ_LIMIT {
         if let Some(table) = follower.poll(Duration::from_secs(1)) {
             return Ok(table.clone());
         }
