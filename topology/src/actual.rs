@@ -4,13 +4,37 @@ use crate::{Error, KafkaConfig};
 use futures::executor::block_on;
 use rdkafka::admin::{ConfigSource, OwnedResourceSpecifier, ResourceSpecifier};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Attempts at reading, and the pause between them: about as long as a broker takes to restart.
+const READ_ATTEMPTS: u32 = 15;
+const READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// Reads partition counts and properties of those of the named topics that exist. Creates nothing.
 ///
 /// # Errors
 /// [`Error::Unreachable`], or [`Error::Refused`] where the user may not describe a topic.
 pub fn read_actual<'n>(kafka: &KafkaConfig, names: impl IntoIterator<Item = &'n str>) -> Result<Actual, Error> {
-    let counts = partition_counts(&Prober::new(kafka)?, names)?;
+    let names: Vec<&str> = names.into_iter().collect();
+    for _ in 1..READ_ATTEMPTS {
+        match read_once(kafka, &names) {
+            // A broker that restarts closes its connections: it is asked again, as any other client does.
+            Err(Error::Refused { reason, .. }) if is_passing(&reason) => std::thread::sleep(READ_PAUSE),
+            other => return other,
+        }
+    }
+    read_once(kafka, &names)
+}
+
+/// Whether an error says that the connection broke, rather than that the broker refused.
+fn is_passing(reason: &str) -> bool {
+    ["BrokerTransportFailure", "AllBrokersDown", "OperationTimedOut", "RequestTimedOut"]
+        .iter()
+        .any(|code| reason.contains(code))
+}
+
+fn read_once(kafka: &KafkaConfig, names: &[&str]) -> Result<Actual, Error> {
+    let counts = partition_counts(&Prober::new(kafka)?, names.iter().copied())?;
     let topics = counts
         .into_iter()
         .map(|(name, Counts { all, .. })| (name, ActualTopic { partitions: all, ..ActualTopic::default() }));
