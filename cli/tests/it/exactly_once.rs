@@ -58,7 +58,7 @@ fn run(name: &str, mut cluster: Cluster, scale: Scale) {
     disturb(&plan, &mut cluster, &mut fleet);
     let sent: Sent = producer.join().expect("everything is sent");
     let disturbed = began.elapsed();
-    log.wait_until_done(&sent, DRAIN_LIMIT, || fleet.assert_running());
+    log.wait_until_done(&sent, DRAIN_LIMIT, || fleet.watch());
     fleet.stop(|| log.wait_until_consumed(DRAIN_LIMIT));
     log.wait_until_stable(DRAIN_LIMIT);
     let drained = began.elapsed();

@@ -18,6 +18,8 @@ pub(crate) const PARTITIONS: i32 = 8;
 pub(crate) const SESSION_MS: u32 = 3_000;
 /// Far more than a process takes to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// Most starts that may be given up: the broker goes away for a moment only.
+const MAX_FAILED_STARTS: usize = 5;
 /// Far more than a process takes to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
@@ -35,6 +37,8 @@ pub(crate) struct Fleet {
     receiver: Receiver,
     /// RocksDB's own id of each store that there has been: a store that was wiped gets another one.
     identities: BTreeMap<PathBuf, String>,
+    /// Starts that were given up.
+    failed_starts: usize,
     /// Stores that had something on the disk when their process was started again.
     continued: usize,
     /// After the processes, which write to it.
@@ -65,7 +69,8 @@ impl Fleet {
         let config = members[0].dir.join("acteon.toml");
         let applied = acteon(&["topology", "apply", "-c", config.to_str().unwrap()]);
         assert_eq!(applied.code, 0, "{}", applied.stderr);
-        let mut fleet = Self { members, receiver, identities: BTreeMap::new(), continued: 0, _dir: dir };
+        let mut fleet =
+            Self { members, receiver, identities: BTreeMap::new(), failed_starts: 0, continued: 0, _dir: dir };
         Victim::ALL.into_iter().for_each(|victim| fleet.start_again(victim));
         fleet
     }
@@ -94,14 +99,31 @@ impl Fleet {
 
     /// Sends SIGKILL to a process that is running.
     pub(crate) fn kill(&mut self, victim: Victim) {
+        self.revive(victim);
+        self.member(victim).process.take().unwrap().kill_9().unwrap();
+    }
+
+    /// Does what a supervisor does: starts a process again that has given up starting, since Kafka went away meanwhile. One
+    /// that had started must not end by itself.
+    fn revive(&mut self, victim: Victim) {
         let member = self.member(victim);
-        let mut process = member.process.take().expect("it was started");
-        assert!(process.is_running(), "{} had ended by itself:\n{}", member.name, process.tail());
-        process.kill_9().unwrap();
+        let process = member.process.as_mut().unwrap();
+        let Some(status) = process.try_wait().unwrap() else { return };
+        let (started, words) = (process.stdout().contains("Listening on "), process.tail());
+        let gave_up =
+            !started && status.code().is_some() && words.lines().last().is_some_and(|line| line.starts_with("error: "));
+        assert!(
+            gave_up && self.failed_starts < MAX_FAILED_STARTS,
+            "a process has ended by itself ({status}):\n{words}"
+        );
+        eprintln!("{victim:?} is started again: {}", words.lines().last().unwrap_or_default());
+        self.failed_starts += 1;
+        self.start_again(victim);
     }
 
     /// Stops a process gracefully and starts it again.
     pub(crate) fn reload(&mut self, victim: Victim) {
+        self.revive(victim);
         // Before that it can only be killed.
         self.member(victim).process.as_mut().unwrap().wait_for_line("^Listening on ", START_LIMIT).unwrap();
         self.terminate(victim);
@@ -110,6 +132,7 @@ impl Fleet {
 
     /// Stops a process for a while: it does not know how much time has passed when it goes on.
     pub(crate) fn pause(&mut self, victim: Victim, down: Duration) {
+        self.revive(victim);
         let process = self.member(victim).process.as_mut().unwrap();
         process.signal("STOP").unwrap();
         std::thread::sleep(down);
@@ -121,12 +144,9 @@ impl Fleet {
         self.receiver.respond_first(calls, Reply::status(status));
     }
 
-    /// Each process that was not killed is still there.
-    pub(crate) fn assert_running(&mut self) {
-        for member in &mut self.members {
-            let process = member.process.as_mut().unwrap();
-            assert!(process.is_running(), "{} has ended by itself:\n{}", member.name, process.tail());
-        }
+    /// Sees to it that all processes run.
+    pub(crate) fn watch(&mut self) {
+        Victim::ALL.into_iter().for_each(|victim| self.revive(victim));
     }
 
     /// Stops all processes gracefully: the connector, then `between`, then one processor after the other, so that the last
@@ -146,7 +166,15 @@ impl Fleet {
         let member = self.member(victim);
         let process = member.process.as_mut().unwrap();
         let status = process.terminate(STOP_LIMIT).unwrap();
-        assert!(status.success(), "{} ended with {status}:\n{}", member.name, process.tail());
+        // A process that has only just been started again ends by the signal itself, before it listens for it: for the
+        // log that is one more crash.
+        use std::os::unix::process::ExitStatusExt as _;
+        assert!(
+            status.success() || status.signal() == Some(15),
+            "{} ended with {status}:\n{}",
+            member.name,
+            process.tail()
+        );
     }
 
     /// The directory of a task's store at the processor that was stopped last.
