@@ -11,6 +11,8 @@ pub enum InputKind {
     Command,
     /// The results topic.
     Result,
+    /// No topic: the time of an entry of the state has come. The value is the entry's key.
+    Timer,
 }
 
 /// One record to decide about.
@@ -30,6 +32,16 @@ impl Input<'_> {
     /// The coordinates that ids are made from.
     pub(crate) fn origin(&self) -> &Coordinates<'_> {
         self.origin.as_ref().unwrap_or(&self.source)
+    }
+}
+
+impl<'a> Input<'a> {
+    /// The timer of the state's entry with this key. An entry that is gone by the time of the step, or not due at its
+    /// `now`, makes the step do nothing.
+    #[must_use]
+    pub fn timer(task: Task, key: &'a [u8]) -> Self {
+        let source = Coordinates { topic: "timer".into(), partition: task.partition, offset: 0 };
+        Self { kind: InputKind::Timer, source, origin: None, value: Some(key) }
     }
 }
 

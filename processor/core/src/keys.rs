@@ -13,11 +13,55 @@ pub enum Store {
     Throttle = 0x11,
     /// Dispatches whose result has come in.
     Seen = 0x12,
+    /// Counters of `state_counter` and `state_seen`.
+    Counter = 0x13,
+    /// What quotas have counted.
+    Usage = 0x14,
+    /// Actions held until a time: by `schedule`, `dispatch_at`, or a throttle that delays.
+    Scheduled = 0x20,
+    /// Last release of a throttle that delays, so that held actions leave in order.
+    Queue = 0x21,
+    /// Recurring actions.
+    Recurring = 0x22,
+    /// Groups: what is known of each beside its events.
+    Group = 0x30,
+    /// Events of groups.
+    GroupEvent = 0x31,
+    /// Events of state machines.
+    Event = 0x40,
+    /// Active events by type and label value, for inhibition.
+    ActiveEvent = 0x41,
+    /// Requests for approval, with the actions that they hold.
+    Approval = 0x50,
+    /// Chains: their progress.
+    Chain = 0x60,
+    /// The definition that a chain began with, where it is no longer the current one's text; and large step results.
+    ChainPart = 0x61,
+    /// A tenant's quotas, silences and retention.
+    Policy = 0x70,
 }
 
 impl Store {
     /// All stores.
-    pub const ALL: [Self; 4] = [Self::Clock, Self::Dedup, Self::Throttle, Self::Seen];
+    pub const ALL: [Self; 17] = [
+        Self::Clock,
+        Self::Dedup,
+        Self::Throttle,
+        Self::Seen,
+        Self::Counter,
+        Self::Usage,
+        Self::Scheduled,
+        Self::Queue,
+        Self::Recurring,
+        Self::Group,
+        Self::GroupEvent,
+        Self::Event,
+        Self::ActiveEvent,
+        Self::Approval,
+        Self::Chain,
+        Self::ChainPart,
+        Self::Policy,
+    ];
 
     /// The store that a key belongs to.
     #[must_use]
@@ -34,6 +78,19 @@ impl Store {
             Self::Dedup => "dedup",
             Self::Throttle => "throttle",
             Self::Seen => "seen",
+            Self::Counter => "counter",
+            Self::Usage => "usage",
+            Self::Scheduled => "scheduled",
+            Self::Queue => "queue",
+            Self::Recurring => "recurring",
+            Self::Group => "group",
+            Self::GroupEvent => "group_event",
+            Self::Event => "event",
+            Self::ActiveEvent => "active_event",
+            Self::Approval => "approval",
+            Self::Chain => "chain",
+            Self::ChainPart => "chain_part",
+            Self::Policy => "policy",
         }
     }
 
@@ -42,19 +99,30 @@ impl Store {
     /// A partition idle for longer than that changelog's retention has no state left that its old time could matter to.
     #[must_use]
     pub fn is_in_expiring_changelog(self) -> bool {
-        match self {
-            Self::Clock | Self::Dedup | Self::Throttle | Self::Seen => true,
-        }
+        self == Self::Clock || self.expires()
     }
 
     /// Whether its entries expire by themselves: their values begin with the time of expiry.
     #[must_use]
     pub fn expires(self) -> bool {
-        match self {
-            Self::Clock => false,
-            Self::Dedup | Self::Throttle | Self::Seen => true,
-        }
+        matches!(self, Self::Dedup | Self::Throttle | Self::Seen | Self::Counter | Self::Queue)
     }
+
+    /// Whether its entries have a timer: their values begin with the time at which it fires.
+    #[must_use]
+    pub fn has_timer(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Recurring | Self::Group | Self::Event | Self::Approval | Self::Chain)
+    }
+}
+
+/// When the timer of an entry fires, in milliseconds since 1970; `None` where it has none.
+///
+/// A timer is no state of its own: whoever keeps the state keeps an index of these times, and feeds an entry's key back as
+/// an input of kind [`crate::InputKind::Timer`] once its time has come.
+#[must_use]
+pub fn due_at(key: &[u8], value: &[u8]) -> Option<i64> {
+    Store::of(key).filter(|store| store.has_timer())?;
+    crate::value::expires_at(value).filter(|due| *due != crate::value::NEVER)
 }
 
 /// How the rest of a deduplication key was made.

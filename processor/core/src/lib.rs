@@ -20,12 +20,14 @@ mod result;
 mod state;
 mod step;
 mod throttle;
+mod timer;
 mod value;
 
 pub use definitions::{Definitions, DefinitionsError, unsupported};
 pub use effect::{Effects, Recorder};
 pub use explain::{ExplainError, Explanation, explain};
 pub use input::{Input, InputKind, Task};
+pub use keys::due_at;
 pub use partition_clock::PartitionClock;
 pub use redact::Redaction;
 pub use result::SEEN_TTL_MS;

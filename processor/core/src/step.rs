@@ -2,7 +2,7 @@ use crate::definitions::Definitions;
 use crate::effect::Effects;
 use crate::input::{Input, InputKind, Task};
 use crate::state::{State, StateError};
-use crate::{action, command, result};
+use crate::{action, command, result, timer};
 use acteon_schemas::Outcome;
 
 /// What a step did, for counting.
@@ -20,6 +20,10 @@ pub enum Stepped {
     Repartitioned,
     /// The input went to the dead-letter topic.
     DeadLettered,
+    /// A timer fired; where it released an action, with what became of that.
+    Fired(Option<Outcome>),
+    /// A timer's entry is gone or not due (any more).
+    Stale,
 }
 
 /// Why a step could not be made. No effect of it may be used.
@@ -48,6 +52,7 @@ pub fn step<S: State>(
             Ok(action::decide(definitions, task, state, now, input, effects)?)
         }
         InputKind::Command => Ok(command::perform(state, input, effects)?),
+        InputKind::Timer => Ok(timer::fire(state, now, input)?),
         InputKind::Result => Ok(result::complete(definitions.version, state, now, input, effects)?),
     }
 }

@@ -6,7 +6,10 @@ const VERSION: u8 = 1;
 /// Bytes before the body of an expiring value: the version, and the time of expiry (milliseconds since 1970, big-endian).
 const HEADER_BYTES: usize = 9;
 
-/// When an expiring value ends, in milliseconds since 1970; `None` where it has no such header.
+/// The time of a value that never ends, or whose timer is not set.
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// When an expiring value ends, or a timed one is due, in milliseconds since 1970; `None` where it has no such header.
 #[must_use]
 pub fn expires_at(value: &[u8]) -> Option<i64> {
     let bytes = value.get(1..HEADER_BYTES)?;

@@ -19,6 +19,8 @@ pub fn describe() {
     describe_counter!("acteon_commands_total", "Commands carried out");
     describe_counter!("acteon_actions_repartitioned_total", "Actions sent on to their tenant's partition");
     describe_counter!("acteon_dead_letters_total", "Inputs put into the dead-letter topic by the processor");
+    describe_counter!("acteon_timers_fired_total", "Timers that fired");
+    describe_counter!("acteon_timers_stale_total", "Timers whose entry had gone or moved when they came due");
     describe_counter!("acteon_processor_recoveries_total", "Transactions dropped and tasks restored");
     describe_histogram!("acteon_processor_step_seconds", "Time of a decision, sampled");
     describe_histogram!("acteon_processor_commit_seconds", "Time of a commit");
@@ -54,11 +56,13 @@ pub(crate) struct Tally {
 }
 
 /// Counters beside those of outcomes, in the order of [`other_index`].
-const OTHERS: [&str; 4] = [
+const OTHERS: [&str; 6] = [
     "acteon_results_repeated_total",
     "acteon_commands_total",
     "acteon_actions_repartitioned_total",
     "acteon_dead_letters_total",
+    "acteon_timers_fired_total",
+    "acteon_timers_stale_total",
 ];
 
 impl Default for Tally {
@@ -85,6 +89,8 @@ fn index(stepped: Stepped) -> usize {
         Stepped::Commanded => others + 1,
         Stepped::Repartitioned => others + 2,
         Stepped::DeadLettered => others + 3,
+        Stepped::Fired(_) => others + 4,
+        Stepped::Stale => others + 5,
     }
 }
 
