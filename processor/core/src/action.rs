@@ -114,7 +114,7 @@ fn conclude<S: State>(
             dispatch(task, decided, effects);
             Outcome::Dispatched
         }
-        Verdict::Chain | Verdict::Capture => {
+        Verdict::Chain | Verdict::Capture | Verdict::Delayed => {
             // Definitions that ask for these are refused when they are compiled.
             let message = "the rule asks for what this version does not perform";
             fail(decided, "NOT_SUPPORTED", message, effects)

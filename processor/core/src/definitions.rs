@@ -1,5 +1,7 @@
 use crate::redact::Redaction;
-use acteon_rules::{DefaultVerdict, Diagnostic, Evaluation, Names, Options, Rule, RuleAction, RuleSet, SourceFile};
+use acteon_rules::{
+    DefaultVerdict, Diagnostic, Evaluation, Names, Options, Rule, RuleAction, RuleSet, SourceFile, ThrottleMode,
+};
 use acteon_schemas::{RulesDefinition, SettingsDefinition};
 use std::collections::BTreeSet;
 
@@ -113,10 +115,11 @@ fn unsupported_part(rule: &Rule) -> Option<String> {
     if !rule.mute_time_intervals.is_empty() || !rule.active_time_intervals.is_empty() {
         return Some("a time interval".to_owned());
     }
-    if rule.weight.is_some() {
-        return Some("`weight`".to_owned());
+    if rule.continues {
+        return Some("`continue`".to_owned());
     }
     match &rule.action {
+        RuleAction::Throttle { mode: ThrottleMode::Delay { .. }, .. } => Some("`mode: delay`".to_owned()),
         RuleAction::Allow
         | RuleAction::Deny
         | RuleAction::Suppress { .. }

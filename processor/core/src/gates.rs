@@ -91,6 +91,7 @@ impl<S: State> Host for Gates<'_, S> {
 
     fn call(
         &mut self,
+        _rule: &Rule,
         function: Function,
         _args: &[FieldValue<'_>],
         _subject: &Subject<'_>,

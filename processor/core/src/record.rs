@@ -107,7 +107,7 @@ pub(crate) fn verdict_tag(verdict: &Verdict) -> &'static str {
         Verdict::Deny | Verdict::DefaultDeny => "deny",
         Verdict::Suppress => "suppress",
         Verdict::Deduplicated => "deduplicate",
-        Verdict::Throttled => "throttle",
+        Verdict::Throttled | Verdict::Delayed => "throttle",
         Verdict::Reroute { .. } => "reroute",
         Verdict::Chain => "chain",
         Verdict::Capture => "capture",

@@ -2,17 +2,18 @@
 
 use std::fmt;
 
-use chrono_tz::Tz;
 use serde_json::Value;
 use smallvec::SmallVec;
 
+use crate::host::{Function, Host};
+use crate::memo::Memo;
 use crate::operator::{Outcome, Test};
 use crate::path::{FieldPath, Target};
+use crate::rule::Rule;
 use crate::subject::Subject;
 use crate::time::{Clock, TimeField};
 use crate::trace::Failure;
 use crate::value::FieldValue;
-use crate::walk::{Function, Host};
 
 /// When a rule matches.
 #[derive(Debug, Clone)]
@@ -50,9 +51,10 @@ pub(crate) enum Arg {
 
 /// What a condition is evaluated against.
 pub(crate) struct Scope<'s, 'a, H> {
+    pub(crate) rule: &'s Rule,
     pub(crate) subject: &'s Subject<'a>,
     pub(crate) clock: &'s mut Clock,
-    pub(crate) zone: Tz,
+    pub(crate) memo: &'s mut Memo,
     pub(crate) host: &'s mut H,
 }
 
@@ -94,6 +96,13 @@ impl Condition {
                 }
             }
         }
+    }
+
+    /// Whether evaluating the condition counts the action in somewhere.
+    pub(crate) fn counts(&self) -> bool {
+        let mut found = Vec::new();
+        self.functions(&mut found);
+        found.into_iter().any(Function::counts)
     }
 
     /// Why a condition that does not hold does not: the first failing part of an `all`, every
@@ -173,7 +182,7 @@ impl Predicate {
     fn check<H: Host>(&self, scope: &mut Scope<'_, '_, H>) -> Result<Outcome, H::Error> {
         Ok(match &self.operand {
             Operand::Field(path) => self.test.check(&path.read(scope.subject)),
-            Operand::Time(field) => self.test.check(&scope.clock.read(*field, scope.zone)),
+            Operand::Time(field) => self.test.check(&scope.clock.read(*field, scope.rule.timezone)),
             Operand::Call(function, args) => self.test.check(&FieldValue::from(&call(*function, args, scope)?)),
         })
     }
@@ -181,7 +190,7 @@ impl Predicate {
     fn found<H: Host>(&self, scope: &mut Scope<'_, '_, H>) -> Result<Value, H::Error> {
         Ok(match &self.operand {
             Operand::Field(path) => path.read(scope.subject).to_value(),
-            Operand::Time(field) => scope.clock.read(*field, scope.zone).to_value(),
+            Operand::Time(field) => scope.clock.read(*field, scope.rule.timezone).to_value(),
             Operand::Call(function, args) => call(*function, args, scope)?,
         })
     }
@@ -202,10 +211,10 @@ fn call<H: Host>(function: Function, args: &[Arg], scope: &mut Scope<'_, '_, H>)
         values.push(match arg {
             Arg::Literal(value) => value.into(),
             Arg::Field(path) => path.read(scope.subject),
-            Arg::Time(field) => scope.clock.read(*field, scope.zone),
+            Arg::Time(field) => scope.clock.read(*field, scope.rule.timezone),
         });
     }
-    scope.host.call(function, &values, scope.subject)
+    scope.memo.call(scope.rule, function, &values, scope.subject, scope.host)
 }
 
 /// As one line; `{:#}` with every member of every list.

@@ -109,6 +109,11 @@ impl Candidates<'_> {
         self.seek(after + 1);
     }
 
+    /// Whether a rule is among those that can match, wherever the iteration stands.
+    pub(crate) fn may_match(&self, position: usize) -> bool {
+        self.load(position / BITS) & (1 << (position % BITS)) != 0
+    }
+
     fn seek(&mut self, start: usize) {
         self.word = start / BITS;
         self.left = self.load(self.word) & (u64::MAX << (start % BITS));
@@ -143,6 +148,11 @@ impl Iterator for Candidates<'_> {
 pub(crate) fn wanted_values(condition: &Condition) -> [Option<Vec<&str>>; DIMENSIONS] {
     let mut wanted: [Option<Vec<&str>>; DIMENSIONS] = Default::default();
     for part in condition.conjuncts() {
+        // A predicate that counts is reached only by actions that pass those before it; what
+        // stands after it must not keep them away.
+        if part.counts() {
+            break;
+        }
         let Condition::Predicate(predicate) = part else { continue };
         let Operand::Field(path) = &predicate.operand else { continue };
         let dimension = match path.target() {

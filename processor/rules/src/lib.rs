@@ -33,11 +33,14 @@
 //! With `evaluation = "first_match"` the first rule that matches decides alone.
 
 mod condition;
+mod decision;
 mod diagnostic;
+mod host;
 mod index;
 pub mod limits;
 mod lint;
 mod load;
+mod memo;
 mod operator;
 mod parse;
 mod patch;
@@ -45,6 +48,7 @@ mod path;
 mod references;
 mod rule;
 mod ruleset;
+mod split;
 mod subject;
 mod time;
 mod trace;
@@ -52,13 +56,14 @@ mod value;
 mod walk;
 mod yaml;
 
+pub use decision::{Decision, RouteCopy, Verdict};
 pub use diagnostic::{Diagnostic, Place, Severity};
+pub use host::{Function, Gate, Host};
 pub use load::{Error, load_dir};
 pub use path::FieldPath;
 pub use references::{Names, check_references};
-pub use rule::{Class, ResumePoint, Rule, RuleAction, Source};
+pub use rule::{Class, ResumePoint, RouteTarget, Rule, RuleAction, Source, ThrottleMode};
 pub use ruleset::{Checked, DefaultVerdict, Evaluation, Options, RuleSet, SourceFile, compile};
 pub use subject::Subject;
 pub use trace::{Failure, Trace, TraceEntry, TraceResult};
 pub use value::{FieldValue, Num};
-pub use walk::{Decision, Function, Gate, Host, Verdict};

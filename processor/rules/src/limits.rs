@@ -38,6 +38,14 @@ pub const DEFAULT_DEDUP_TTL_SECONDS: u64 = 300;
 pub const MAX_THROTTLE_WINDOW_SECONDS: u64 = 30 * 86_400;
 /// Largest `max_count` of a `throttle` rule.
 pub const MAX_THROTTLE_COUNT: u64 = 1_000_000;
+/// Longest `max_delay_seconds` of a `throttle` rule with `mode: delay`: 7 days.
+pub const MAX_THROTTLE_DELAY_SECONDS: u64 = 604_800;
+/// `max_delay_seconds` of a `throttle` rule that names none.
+pub const DEFAULT_THROTTLE_DELAY_SECONDS: u64 = 3_600;
+/// Largest `max_queue` of a `throttle` rule with `mode: delay`.
+pub const MAX_THROTTLE_QUEUE: u64 = 100_000;
+/// `max_queue` of a `throttle` rule that names none.
+pub const DEFAULT_THROTTLE_QUEUE: u64 = 1_000;
 /// Longest `delay_seconds` of a `schedule` rule: 7 days.
 pub const MAX_SCHEDULE_DELAY_SECONDS: u64 = 604_800;
 /// Longest `group_wait_seconds` of a `group` rule: 7 days.
@@ -58,5 +66,9 @@ pub const MAX_APPROVAL_TIMEOUT_SECONDS: u64 = 30 * 86_400;
 pub const DEFAULT_APPROVAL_TIMEOUT_SECONDS: u64 = 3_600;
 /// Longest `within_seconds` of a `state_seen` predicate: 30 days.
 pub const MAX_WITHIN_SECONDS: u64 = 30 * 86_400;
-/// Largest `weight` of a rule.
+/// Largest `weight` of a rule or of a target.
 pub const MAX_WEIGHT: u64 = 1_000_000;
+/// Most `targets` of a `reroute` rule.
+pub const MAX_TARGETS: usize = 64;
+/// Most copies of one action that rules with `continue: true` send.
+pub const MAX_COPIES: usize = 16;

@@ -3,6 +3,7 @@
 mod action;
 mod condition;
 mod fields;
+mod route;
 mod rule;
 
 use crate::diagnostic::{Diagnostic, Place};
@@ -45,10 +46,6 @@ impl Reader<'_> {
 
     fn error_near(&mut self, place: Place, message: impl Into<String>, near: Option<String>) {
         self.diagnostics.push(Diagnostic::error(self.file, place, message).suggest(near));
-    }
-
-    fn warn(&mut self, place: Place, message: impl Into<String>) {
-        self.diagnostics.push(Diagnostic::warning(self.file, place, message));
     }
 
     fn root(&mut self, root: &Node) -> Vec<Rule> {

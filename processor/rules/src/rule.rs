@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::condition::Condition;
 use crate::diagnostic::Place;
+use crate::host::Function;
 use crate::path::FieldPath;
-use crate::walk::Function;
 
 /// One rule of a [`crate::RuleSet`].
 #[derive(Debug, Clone)]
@@ -25,8 +25,11 @@ pub struct Rule {
     pub description: Option<String>,
     /// Whether the rule takes part.
     pub enabled: bool,
-    /// The weight for splitting traffic between routes, as written.
+    /// The share of a route rule in the split between all weighted route rules of its priority
+    /// that match: one of them is chosen by the action's id. 0 is never chosen.
     pub weight: Option<u32>,
+    /// Whether a route rule sends a copy, and the walk goes on as if it had not matched.
+    pub continues: bool,
     /// Free labels of the rule.
     pub metadata: BTreeMap<String, String>,
     /// Names of the time intervals in which the rule's actions are muted.
@@ -89,7 +92,7 @@ pub enum RuleAction {
         /// Fields that make the key; where empty, the action's `dedup_key`, else its id.
         key_fields: Vec<FieldPath>,
     },
-    /// Let so many actions pass in a window, and refuse others.
+    /// Let so many actions pass in a window, and refuse or delay others.
     Throttle {
         /// How many pass.
         max_count: u64,
@@ -99,11 +102,13 @@ pub enum RuleAction {
         key_fields: Vec<FieldPath>,
         /// What to tell the sender of a refused action.
         message: Option<String>,
+        /// What becomes of the others.
+        mode: ThrottleMode,
     },
     /// Change the provider.
     Reroute {
-        /// The provider that gets the action.
-        target_provider: String,
+        /// The providers that may get it: the only one, or the one that the action's id draws.
+        targets: Vec<RouteTarget>,
     },
     /// Start a chain.
     Chain {
@@ -146,6 +151,33 @@ pub enum RuleAction {
         state_machine: String,
         /// Fields that make the event's fingerprint, unless the action names one.
         fingerprint_fields: Vec<FieldPath>,
+    },
+}
+
+/// A provider that a `reroute` rule may choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteTarget {
+    /// The provider's name.
+    pub provider: String,
+    /// Its share of the rule's actions, relative to the other targets'; 0 is never chosen.
+    pub weight: u32,
+    /// Where the rule names it.
+    #[serde(skip)]
+    pub(crate) place: Place,
+}
+
+/// What a `throttle` rule does with actions over its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThrottleMode {
+    /// Refuse them.
+    Refuse,
+    /// Hold them, and release them in the order in which they came, as the limit allows.
+    Delay {
+        /// Longest wait, in milliseconds: an action that would have to wait longer is refused.
+        max_delay_ms: u64,
+        /// Most actions of one key that wait at a time; others are refused.
+        max_queue: u64,
     },
 }
 
@@ -207,7 +239,8 @@ impl Rule {
         self.action.class()
     }
 
-    /// The point to resume at when an action that this rule captured is released.
+    /// The point to resume at when an action that this rule captured or delayed is released. For
+    /// one that has been held before, ask [`crate::Decision::resume_point`].
     #[must_use]
     pub fn resume_point(&self) -> ResumePoint {
         ResumePoint {
@@ -215,6 +248,7 @@ impl Rule {
             priority: self.priority,
             file: self.source.file.clone(),
             line: self.source.place.line,
+            captured: self.class() == Class::Capture,
         }
     }
 
@@ -232,17 +266,22 @@ impl Rule {
         self.condition.to_string()
     }
 
+    /// The weight, if the rule takes part in a split.
+    pub(crate) fn split_weight(&self) -> Option<u32> {
+        self.weight.filter(|_| self.enabled && self.class() == Class::Route)
+    }
+
     /// What evaluation order sorts by.
     pub(crate) fn order(&self) -> (i32, &str, u32) {
         (self.priority, &self.source.file, self.source.place.line)
     }
 }
 
-/// Where a walk goes on after a capture. Kept with the held action, perhaps for days: it is
+/// Where a walk goes on after a capture or a delay. Kept with the held action, perhaps for days: it is
 /// found again by the rule's name, or by its order where the rule is gone by then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumePoint {
-    /// The capturing rule's name.
+    /// The name of the rule that held the action.
     pub rule: String,
     /// Its priority.
     pub priority: i32,
@@ -250,4 +289,13 @@ pub struct ResumePoint {
     pub file: String,
     /// The line it was written at.
     pub line: u32,
+    /// Whether a capture has held the action, so that no block applies any more. Not so for an
+    /// action that a `throttle` rule alone has delayed: that is a gate it has passed.
+    #[serde(default = "yes")]
+    pub captured: bool,
+}
+
+/// Points written before throttle rules could delay were made by captures alone.
+fn yes() -> bool {
+    true
 }

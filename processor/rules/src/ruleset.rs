@@ -72,6 +72,8 @@ pub struct RuleSet {
     pub(crate) rules: Vec<Rule>,
     pub(crate) index: Index,
     pub(crate) options: Options,
+    /// The enabled weighted route rules of each priority, in order.
+    splits: FxHashMap<i32, Vec<usize>>,
 }
 
 impl RuleSet {
@@ -91,6 +93,12 @@ impl RuleSet {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// The weighted route rules of a priority, in order.
+    pub(crate) fn split(&self, priority: i32) -> impl Iterator<Item = &Rule> {
+        let positions = self.splits.get(&priority).map(Vec::as_slice).unwrap_or_default();
+        positions.iter().filter_map(|position| self.rules.get(*position))
     }
 
     /// The index of the first rule behind a resume point.
@@ -123,6 +131,7 @@ pub fn compile(files: &[SourceFile], options: &Options) -> Result<Checked, Vec<D
         let message = format!("{} rules; {} are allowed", rules.len(), limits::MAX_RULES);
         diagnostics.push(Diagnostic::error(&rule.source.file, rule.source.place, message));
     }
+    check_weights(&rules, &mut diagnostics);
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         return Err(in_order(diagnostics));
     }
@@ -131,7 +140,11 @@ pub fn compile(files: &[SourceFile], options: &Options) -> Result<Checked, Vec<D
         rule.index = index;
     }
     let index = Index::new(&rules);
-    let rules = RuleSet { rules, index, options: *options };
+    let mut splits: FxHashMap<i32, Vec<usize>> = FxHashMap::default();
+    for rule in rules.iter().filter(|rule| rule.split_weight().is_some()) {
+        splits.entry(rule.priority).or_default().push(rule.index);
+    }
+    let rules = RuleSet { rules, index, options: *options, splits };
     diagnostics.extend(lint::check(&rules));
     Ok(Checked { rules, warnings: in_order(diagnostics) })
 }
@@ -144,6 +157,21 @@ fn check_names(rules: &[Rule], diagnostics: &mut Vec<Diagnostic>) {
         if !std::ptr::eq(earlier, rule) {
             let message = format!("rule `{}` is defined twice, first at {}", rule.name, earlier.source);
             diagnostics.push(Diagnostic::error(&rule.source.file, rule.source.place, message));
+        }
+    }
+}
+
+/// An error for each split in which no rule could be drawn.
+fn check_weights(rules: &[Rule], diagnostics: &mut Vec<Diagnostic>) {
+    let mut splits: FxHashMap<i32, (&Rule, u64)> = FxHashMap::default();
+    for rule in rules {
+        let Some(weight) = rule.split_weight() else { continue };
+        splits.entry(rule.priority).or_insert((rule, 0)).1 += u64::from(weight);
+    }
+    for (priority, (first, total)) in splits {
+        if total == 0 {
+            let message = format!("every `weight` of priority {priority} is 0: no rule could be drawn");
+            diagnostics.push(Diagnostic::error(&first.source.file, first.source.place, message));
         }
     }
 }

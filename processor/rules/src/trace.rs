@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::rule::{Class, Rule, RuleAction};
+use crate::rule::{Rule, RuleAction};
 
 /// What became of a rule in a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -116,26 +116,12 @@ impl TraceEntry {
         self.failures = failures;
     }
 
-    /// `from` is the provider the rule found; `refused` is what a gate said.
-    pub(crate) fn matched(&mut self, rule: &Rule, from: &str, refused: bool) {
+    pub(crate) fn matched(&mut self, rule: &Rule, effect: String) {
         self.result = TraceResult::Matched;
-        self.effect = Some(match &rule.action {
-            RuleAction::Modify { changes } => {
-                self.modify_patch = Some(Value::Object(changes.clone()));
-                "payload changed".to_owned()
-            }
-            RuleAction::Reroute { target_provider } => {
-                format!("provider `{from}` → `{target_provider}`")
-            }
-            RuleAction::Chain { chain } => format!("starts chain `{chain}`"),
-            RuleAction::Allow => format!("executes on `{from}`"),
-            action => match action.class() {
-                Class::Gate if refused => "refused".to_owned(),
-                Class::Gate => "admitted".to_owned(),
-                Class::Capture => "held".to_owned(),
-                _ => "blocked".to_owned(),
-            },
-        });
+        self.effect = Some(effect);
+        if let RuleAction::Modify { changes } = &rule.action {
+            self.modify_patch = Some(Value::Object(changes.clone()));
+        }
     }
 }
 

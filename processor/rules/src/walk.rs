@@ -1,166 +1,29 @@
 //! Deciding about one action.
 
-use std::borrow::Cow;
-
-use serde_json::Value;
 use smallvec::SmallVec;
 
 use crate::condition::Scope;
+use crate::decision::{Decision, RouteCopy, Verdict};
+use crate::host::{Gate, Host};
+use crate::memo::Memo;
 use crate::patch;
-use crate::rule::{Class, ResumePoint, Rule, RuleAction};
+use crate::rule::{Class, ResumePoint, Rule, RuleAction, ThrottleMode};
 use crate::ruleset::{DefaultVerdict, Evaluation, RuleSet};
 use crate::subject::Subject;
 use crate::time::Clock;
-use crate::trace::{Trace, TraceEntry};
-use crate::value::FieldValue;
+use crate::trace::Trace;
 
-/// What a gate says about an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
-    /// The action passes.
-    Admit,
-    /// The action is a duplicate, or over the limit.
-    Refuse,
-}
+mod route;
+mod traced;
 
-/// A question that conditions ask of state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Function {
-    /// `has_active_event(event_type, label_value)`: whether an event of that type, with a label
-    /// of that value, is in a state that isn't terminal. Answers a boolean.
-    HasActiveEvent,
-    /// `get_event_state(fingerprint)`: the event's state. Answers a string, or null.
-    GetEventState,
-    /// `event_in_state(fingerprint, state)`. Answers a boolean.
-    EventInState,
-    /// `state_seen: key` with `within_seconds`: arguments key and seconds (null: ever).
-    /// Answers a boolean.
-    StateSeen,
-    /// `state_counter: key`. Answers a number, or null.
-    StateCounter,
-}
-
-impl Function {
-    /// The functions that rules call by name.
-    pub(crate) const NAMED: &'static [Self] = &[Self::HasActiveEvent, Self::GetEventState, Self::EventInState];
-
-    /// The name in rule files.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HasActiveEvent => "has_active_event",
-            Self::GetEventState => "get_event_state",
-            Self::EventInState => "event_in_state",
-            Self::StateSeen => "state_seen",
-            Self::StateCounter => "state_counter",
-        }
-    }
-
-    /// What the arguments mean, in order.
-    pub(crate) fn parameters(self) -> &'static [&'static str] {
-        match self {
-            Self::HasActiveEvent => &["event_type", "label_value"],
-            Self::GetEventState => &["fingerprint"],
-            Self::EventInState => &["fingerprint", "state"],
-            Self::StateSeen => &["key", "within_seconds"],
-            Self::StateCounter => &["key"],
-        }
-    }
-
-    /// Whether the function answers a boolean, and so needs no operator.
-    pub(crate) fn is_boolean(self) -> bool {
-        matches!(self, Self::HasActiveEvent | Self::EventInState | Self::StateSeen)
-    }
-}
-
-/// What a walk asks of its surroundings: state, which rules have none of.
-///
-/// A host that changes nothing makes a dry run.
-pub trait Host {
-    /// Why the host could not answer. Ends the walk.
-    type Error;
-
-    /// Asks a `deduplicate` or `throttle` rule's state about the action, and counts it in.
-    ///
-    /// # Errors
-    /// The state cannot be read.
-    fn gate(&mut self, rule: &Rule, subject: &Subject<'_>) -> Result<Gate, Self::Error>;
-
-    /// Answers a function. Must not change state, and must answer alike within one walk.
-    ///
-    /// # Errors
-    /// The state cannot be read.
-    fn call(
-        &mut self,
-        function: Function,
-        args: &[FieldValue<'_>],
-        subject: &Subject<'_>,
-    ) -> Result<Value, Self::Error>;
-}
-
-/// What is to become of an action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// An `allow` rule: execute on the action's own provider. With `first_match` also a gate
-    /// that passed, or a `modify`.
-    Allow,
-    /// No rule decided: execute on the action's own provider.
-    DefaultAllow,
-    /// A `deny` rule: reject.
-    Deny,
-    /// No rule decided, and the default is to deny.
-    DefaultDeny,
-    /// A `suppress` rule: drop.
-    Suppress,
-    /// A `deduplicate` rule refused.
-    Deduplicated,
-    /// A `throttle` rule refused.
-    Throttled,
-    /// A `reroute` rule: execute on `subject.provider`, which is the new one.
-    Reroute {
-        /// The provider the action came with.
-        from: String,
-    },
-    /// A `chain` rule: start the chain that the rule names.
-    Chain,
-    /// A `group`, `schedule`, `request_approval` or `state_machine` rule: hold the action, and
-    /// resume after that rule.
-    Capture,
-}
-
-/// How a walk ended.
-#[derive(Debug, Clone)]
-pub struct Decision<'r> {
-    /// What is to become of the action.
-    pub verdict: Verdict,
-    /// The rule that decided; none for a default verdict.
-    pub rule: Option<&'r Rule>,
-    /// Gates that admitted the action, in order.
-    pub admitted_by: SmallVec<[&'r Rule; 4]>,
-    /// Rules that changed the payload, in order.
-    pub rewritten_by: SmallVec<[&'r Rule; 4]>,
-    /// How many conditions were evaluated: what the decision cost.
-    pub conditions_evaluated: u32,
-}
-
-impl Decision<'_> {
-    /// The verdict's tag in audit records: the deciding rule's type, else `allow` or `deny`.
-    #[must_use]
-    pub fn tag(&self) -> &'static str {
-        match (&self.verdict, self.rule) {
-            (_, Some(rule)) => rule.action.tag(),
-            (Verdict::DefaultDeny, None) => "deny",
-            (_, None) => "allow",
-        }
-    }
-}
+use route::Split;
 
 impl RuleSet {
     /// Decides about an action at a time (milliseconds since the epoch).
     ///
-    /// `resume_after` is the capture that held the action until now: the walk starts at the next
-    /// rule, the action counts as admitted, and no block applies to it. With a trace, every rule
-    /// is accounted for; the decision is the same, but dearer.
+    /// `resume_after` is the rule that held the action until now: the walk starts at the next
+    /// rule, and the action counts as admitted. If a capture has held it, no block applies to it
+    /// any more. With a trace, every rule is accounted for; the decision is the same, but dearer.
     ///
     /// # Errors
     /// The host could not answer. The subject may be half rewritten by then.
@@ -173,20 +36,25 @@ impl RuleSet {
         trace: Option<&mut Trace>,
     ) -> Result<Decision<'r>, H::Error> {
         let first_match = self.options.evaluation == Evaluation::FirstMatch;
+        let delayed_by = resume_after.filter(|point| !point.captured);
         let walk = Walk {
             set: self,
-            // The capture has decided alone, so nothing is left to decide after it.
+            // What held the action has decided alone, so nothing is left to decide after it.
             start: match resume_after {
                 None => 0,
                 Some(_) if first_match => self.rules.len(),
                 Some(point) => self.resume_index(point),
             },
             first_match,
-            resumed: resume_after.is_some(),
+            captured: resume_after.is_some_and(|point| point.captured),
+            delayed: delayed_by.is_some(),
             clock: Clock::new(now_ms),
+            memo: Memo::default(),
             route: None,
-            admitted_by: SmallVec::new(),
+            split: None,
+            admitted_by: delayed_by.and_then(|point| self.rule(&point.rule)).into_iter().collect(),
             rewritten_by: SmallVec::new(),
+            copies: SmallVec::new(),
             conditions_evaluated: 0,
         };
         match trace {
@@ -202,11 +70,18 @@ struct Walk<'r> {
     /// The first rule that takes part.
     start: usize,
     first_match: bool,
-    resumed: bool,
+    /// A capture has held the action and let it go.
+    captured: bool,
+    /// A `throttle` rule has delayed the action and let it go, and no capture has held it.
+    delayed: bool,
     clock: Clock,
+    memo: Memo,
     route: Option<(Verdict, &'r Rule)>,
+    /// The last split that was drawn.
+    split: Option<Split>,
     admitted_by: SmallVec<[&'r Rule; 4]>,
     rewritten_by: SmallVec<[&'r Rule; 4]>,
+    copies: SmallVec<[RouteCopy<'r>; 1]>,
     conditions_evaluated: u32,
 }
 
@@ -216,6 +91,10 @@ enum Step {
     On,
     /// The action has another provider now.
     Rerouted,
+    /// A copy of the action was routed.
+    Copied,
+    /// A copy should have been routed, but the action has as many as it may have.
+    NotCopied,
     /// The rule decided.
     Ended(Verdict),
 }
@@ -223,7 +102,9 @@ enum Step {
 /// Why a rule has no say.
 enum Skip<'r> {
     Routed(&'r Rule),
+    NotDrawn { weight: u32, total: u64 },
     Admitted(&'r Rule),
+    Delayed,
     Released,
 }
 
@@ -237,8 +118,9 @@ impl<'r> Walk<'r> {
             if self.skip(rule).is_some() || !self.holds(rule, subject, host)? {
                 continue;
             }
+            let Some(rule) = self.drawn(rule, subject, host)? else { continue };
             match self.apply(rule, subject, host)? {
-                Step::On => {}
+                Step::On | Step::Copied | Step::NotCopied => {}
                 Step::Rerouted => candidates.reroute(&subject.provider, position),
                 Step::Ended(verdict) => return Ok(self.decision(verdict, Some(rule))),
             }
@@ -246,52 +128,13 @@ impl<'r> Walk<'r> {
         Ok(self.finish())
     }
 
-    /// Looks at every rule and notes what became of it.
-    fn traced<H: Host>(
-        mut self,
-        subject: &mut Subject<'_>,
-        host: &mut H,
-        trace: &mut Trace,
-    ) -> Result<Decision<'r>, H::Error> {
-        let mut ended: Option<(Verdict, &'r Rule)> = None;
-        for rule in &self.set.rules {
-            let mut entry = TraceEntry::new(rule);
-            if let Some((_, by)) = &ended {
-                entry.skipped(format!("the walk ended at `{}`", by.name));
-            } else if rule.index < self.start {
-                entry.skipped("the walk resumed after this rule".to_owned());
-            } else if !rule.enabled {
-                entry.skipped("disabled".to_owned());
-            } else if let Some(skip) = self.skip(rule) {
-                entry.skipped(skip.reason(rule));
-            } else if self.holds(rule, subject, host)? {
-                let from = subject.provider.to_string();
-                let step = self.apply(rule, subject, host)?;
-                let refused = matches!(step, Step::Ended(Verdict::Deduplicated | Verdict::Throttled));
-                entry.matched(rule, &from, refused);
-                if let Step::Ended(verdict) = step {
-                    ended = Some((verdict, rule));
-                }
-            } else {
-                let mut failures = Vec::new();
-                rule.condition.explain(&mut self.scope(rule, subject, host), &mut failures)?;
-                entry.not_matched(failures);
-            }
-            trace.entries.push(entry);
-        }
-        Ok(match ended {
-            Some((verdict, rule)) => self.decision(verdict, Some(rule)),
-            None => self.finish(),
-        })
-    }
-
     fn scope<'s, 'a, H: Host>(
         &'s mut self,
-        rule: &Rule,
+        rule: &'s Rule,
         subject: &'s Subject<'a>,
         host: &'s mut H,
     ) -> Scope<'s, 'a, H> {
-        Scope { subject, clock: &mut self.clock, zone: rule.timezone, host }
+        Scope { rule, subject, clock: &mut self.clock, memo: &mut self.memo, host }
     }
 
     fn holds<H: Host>(&mut self, rule: &Rule, subject: &Subject<'_>, host: &mut H) -> Result<bool, H::Error> {
@@ -302,6 +145,9 @@ impl<'r> Walk<'r> {
     /// Whether a rule has no say, whatever its condition.
     fn skip(&self, rule: &Rule) -> Option<Skip<'r>> {
         let class = rule.class();
+        if let Some(skip) = self.not_drawn(rule) {
+            return Some(skip);
+        }
         if let Some((_, by)) = &self.route
             && matches!(class, Class::Route | Class::Block | Class::Capture)
         {
@@ -310,11 +156,16 @@ impl<'r> Walk<'r> {
         if class != Class::Block {
             return None;
         }
-        if self.resumed {
+        if self.captured {
             return Some(Skip::Released);
         }
-        let admitted = self.admitted_by.first().filter(|_| rule.default_block);
-        admitted.map(|by| Skip::Admitted(by))
+        if !rule.default_block {
+            return None;
+        }
+        match self.admitted_by.first() {
+            Some(by) => Some(Skip::Admitted(by)),
+            None => self.delayed.then_some(Skip::Delayed),
+        }
     }
 
     /// Applies a rule whose condition holds.
@@ -325,13 +176,14 @@ impl<'r> Walk<'r> {
                 self.rewritten_by.push(rule);
                 Step::On
             }
-            RuleAction::Deduplicate { .. } | RuleAction::Throttle { .. } => match host.gate(rule, subject)? {
-                Gate::Admit => {
-                    self.admitted_by.push(rule);
-                    Step::On
-                }
-                Gate::Refuse if matches!(rule.action, RuleAction::Throttle { .. }) => Step::Ended(Verdict::Throttled),
-                Gate::Refuse => Step::Ended(Verdict::Deduplicated),
+            RuleAction::Deduplicate { .. } => match host.gate(rule, subject)? {
+                Gate::Admit => self.admit(rule),
+                Gate::Refuse | Gate::Hold => Step::Ended(Verdict::Deduplicated),
+            },
+            RuleAction::Throttle { mode, .. } => match (host.gate(rule, subject)?, mode) {
+                (Gate::Admit, _) => self.admit(rule),
+                (Gate::Hold, ThrottleMode::Delay { .. }) => Step::Ended(Verdict::Delayed),
+                (Gate::Refuse | Gate::Hold, _) => Step::Ended(Verdict::Throttled),
             },
             RuleAction::Deny => Step::Ended(Verdict::Deny),
             RuleAction::Suppress { .. } => Step::Ended(Verdict::Suppress),
@@ -339,26 +191,19 @@ impl<'r> Walk<'r> {
             | RuleAction::Schedule { .. }
             | RuleAction::RequestApproval { .. }
             | RuleAction::StateMachine { .. } => Step::Ended(Verdict::Capture),
-            RuleAction::Allow => {
-                self.route = Some((Verdict::Allow, rule));
-                Step::On
-            }
-            RuleAction::Chain { .. } => {
-                self.route = Some((Verdict::Chain, rule));
-                Step::On
-            }
-            RuleAction::Reroute { target_provider } => {
-                let target = Cow::Owned(target_provider.clone());
-                let from = std::mem::replace(&mut subject.provider, target).into_owned();
-                self.route = Some((Verdict::Reroute { from }, rule));
-                Step::Rerouted
-            }
+            RuleAction::Allow | RuleAction::Chain { .. } | RuleAction::Reroute { .. } => self.take_route(rule, subject),
         };
-        if self.first_match && !matches!(step, Step::Ended(_)) {
+        let settled = matches!(step, Step::Ended(_) | Step::Copied | Step::NotCopied);
+        if self.first_match && !settled {
             let verdict = self.route.take().map_or(Verdict::Allow, |(verdict, _)| verdict);
             return Ok(Step::Ended(verdict));
         }
         Ok(step)
+    }
+
+    fn admit(&mut self, rule: &'r Rule) -> Step {
+        self.admitted_by.push(rule);
+        Step::On
     }
 
     /// The decision of a walk that no rule ended: the route's, or the default.
@@ -366,20 +211,27 @@ impl<'r> Walk<'r> {
         if let Some((verdict, rule)) = self.route.take() {
             return self.decision(verdict, Some(rule));
         }
+        // A rule that has held the action has taken it on: a capture does, and under
+        // `first_match` a gate decides too.
+        let taken_on = self.captured || (self.delayed && self.first_match);
         let verdict = match self.set.options.default {
-            // The rule that captured the action has taken it on.
-            DefaultVerdict::Deny if !self.resumed => Verdict::DefaultDeny,
+            DefaultVerdict::Deny if !taken_on => Verdict::DefaultDeny,
             _ => Verdict::DefaultAllow,
         };
         self.decision(verdict, None)
     }
 
-    fn decision(self, verdict: Verdict, rule: Option<&'r Rule>) -> Decision<'r> {
+    fn decision(mut self, verdict: Verdict, rule: Option<&'r Rule>) -> Decision<'r> {
+        if verdict.sends_nothing() {
+            self.copies.clear();
+        }
         Decision {
+            captured: self.captured || verdict == Verdict::Capture,
             verdict,
             rule,
             admitted_by: self.admitted_by,
             rewritten_by: self.rewritten_by,
+            copies: self.copies,
             conditions_evaluated: self.conditions_evaluated,
         }
     }
@@ -389,7 +241,9 @@ impl Skip<'_> {
     fn reason(&self, rule: &Rule) -> String {
         match self {
             Self::Routed(by) => format!("already routed by `{}`", by.name),
+            Self::NotDrawn { weight, total } => format!("not drawn: weight {weight} of {total}"),
             Self::Admitted(by) => format!("default block: already admitted by `{}`", by.name),
+            Self::Delayed => "default block: already admitted by the rule that delayed the action".to_owned(),
             Self::Released => {
                 format!("{}: the action was held and released, no block applies", rule.action.tag())
             }

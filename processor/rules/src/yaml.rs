@@ -54,6 +54,12 @@ impl Node {
         }
     }
 
+    /// The value of a key, if the node is a mapping that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        let Data::Map(entries) = &self.data else { return None };
+        entries.iter().find(|(known, _)| known.text == key).map(|(_, node)| node)
+    }
+
     /// The node as JSON.
     ///
     /// # Errors

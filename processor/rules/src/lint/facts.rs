@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use crate::condition::{Arg, Condition, Operand};
 use crate::index::wanted_values;
 use crate::path::{FieldPath, Target};
-use crate::rule::{Class, Rule, RuleAction};
+use crate::rule::{Class, Rule, RuleAction, ThrottleMode};
 
 /// Most earlier rules compared with one rule, so that checking thousands stays quick.
 const MAX_IMPLIED: usize = 16;
@@ -21,7 +21,8 @@ pub(super) struct Facts<'r> {
     /// Positions of rules that change what later conditions see.
     rewrites: Vec<usize>,
     reroutes: Vec<usize>,
-    captures: Vec<usize>,
+    /// Positions of rules that may hold the action for a time.
+    waits: Vec<usize>,
 }
 
 /// What a condition depends on that may change while walking.
@@ -44,7 +45,7 @@ impl<'r> Facts<'r> {
             unconditional: Vec::new(),
             rewrites: Vec::new(),
             reroutes: Vec::new(),
-            captures: Vec::new(),
+            waits: Vec::new(),
         };
         for (position, rule) in rules.iter().enumerate() {
             let conjuncts = conjuncts(rule, &mut numbers);
@@ -55,8 +56,9 @@ impl<'r> Facts<'r> {
                 }
                 match &rule.action {
                     RuleAction::Modify { .. } => facts.rewrites.push(position),
-                    RuleAction::Reroute { .. } => facts.reroutes.push(position),
-                    action if action.class() == Class::Capture => facts.captures.push(position),
+                    RuleAction::Reroute { .. } if !rule.continues => facts.reroutes.push(position),
+                    RuleAction::Throttle { mode: ThrottleMode::Delay { .. }, .. } => facts.waits.push(position),
+                    action if action.class() == Class::Capture => facts.waits.push(position),
                     _ => {}
                 }
             }
@@ -66,7 +68,8 @@ impl<'r> Facts<'r> {
     }
 
     /// Enabled rules of some classes, before `rule`, that match whatever it matches: the first
-    /// [`MAX_IMPLIED`] of them.
+    /// [`MAX_IMPLIED`] of them. Routes that the walk may pass all the same are left out: those
+    /// that copy, and those that are drawn.
     pub(super) fn implied_by<'f>(
         &'f self,
         rule: &Rule,
@@ -74,10 +77,15 @@ impl<'r> Facts<'r> {
     ) -> impl Iterator<Item = &'r Rule> + 'f {
         let position = rule.index;
         let own = &self.conjuncts[position];
+        // A split stands where the first of its rules does, so another rule of the priority may come after it.
+        let split_at = rule.split_weight().map(|_| rule.priority);
         let shared = own.iter().filter_map(|number| self.by_rarest.get(number)).flatten();
         let subset = move |other: &usize| {
             *other < position
                 && classes.contains(&self.rules[*other].class())
+                && !self.rules[*other].continues
+                && self.rules[*other].split_weight().is_none()
+                && !split_at.is_some_and(|priority| priority == self.rules[*other].priority)
                 && self.conjuncts[*other].iter().all(|number| own.binary_search(number).is_ok())
         };
         let positions = self.unconditional.iter().chain(shared).copied().filter(subset);
@@ -92,7 +100,7 @@ impl<'r> Facts<'r> {
             depends.payload.iter().any(|key| key.is_empty() || changes.contains_key(*key))
         });
         let rerouted = depends.provider && !between(&self.reroutes, earlier, later).is_empty();
-        let waited = depends.surroundings && !between(&self.captures, earlier, later).is_empty();
+        let waited = depends.surroundings && !between(&self.waits, earlier, later).is_empty();
         !(rewritten || rerouted || waited)
     }
 
@@ -132,6 +140,10 @@ fn conjuncts(rule: &Rule, numbers: &mut FxHashMap<String, u32>) -> Vec<u32> {
         if Dependencies::of(part).surroundings {
             // The same words mean another time in another zone.
             text = format!("{text} [{}]", rule.timezone);
+        }
+        if part.counts() {
+            // Each rule counts for itself.
+            text = format!("{text} [{}]", rule.name);
         }
         let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
         conjuncts.push(*numbers.entry(text).or_insert(next));

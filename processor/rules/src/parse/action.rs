@@ -4,7 +4,7 @@ use super::Reader;
 use super::fields::{Fields, backticked};
 use crate::diagnostic::{Place, nearest};
 use crate::limits;
-use crate::rule::RuleAction;
+use crate::rule::{RuleAction, ThrottleMode};
 use crate::yaml::{Data, Node};
 
 /// Each action type with the keys that go with it.
@@ -14,8 +14,8 @@ const TYPES: &[(&str, &[&str])] = &[
     ("suppress", &["reason"]),
     ("modify", &["changes"]),
     ("deduplicate", &["ttl_seconds", "key_fields"]),
-    ("throttle", &["max_count", "window_seconds", "key_fields", "message"]),
-    ("reroute", &["target_provider"]),
+    ("throttle", &["max_count", "window_seconds", "key_fields", "message", "mode", "max_delay_seconds", "max_queue"]),
+    ("reroute", &["target_provider", "targets"]),
     ("chain", &["chain", "chain_name"]),
     (
         "group",
@@ -57,7 +57,7 @@ impl Reader<'_> {
             return None;
         };
         let what = format!("`{name}`");
-        let known: Vec<&str> = keys.iter().copied().chain(["type"]).collect();
+        let known: Vec<&str> = keys.iter().copied().chain(["type", "continue"]).collect();
         let fields = self.fields(node, &what, &known)?;
         self.typed(name, &fields, &what)
     }
@@ -90,10 +90,7 @@ impl Reader<'_> {
             "modify" => (self.modify(fields, what)?, None),
             "deduplicate" => (self.deduplicate(fields)?, None),
             "throttle" => (self.throttle(fields, what)?, None),
-            "reroute" => {
-                let target_provider = self.required_string(fields, "target_provider", what)?;
-                (RuleAction::Reroute { target_provider }, place("target_provider"))
-            }
+            "reroute" => (self.reroute(fields, what)?, None),
             "chain" => self.chain(fields, what)?,
             "group" => (self.group(fields, what)?, None),
             "schedule" => {
@@ -143,12 +140,43 @@ impl Reader<'_> {
         let window_ms = self.required_seconds(fields, "window_seconds", what, max);
         let key_fields = self.key_fields(fields, "key_fields");
         let message = self.optional_string(fields, "message");
+        let mode = self.throttle_mode(fields);
         Some(RuleAction::Throttle {
             max_count: max_count?,
             window_ms: window_ms?,
             key_fields: key_fields?,
             message: message?,
+            mode: mode?,
         })
+    }
+
+    fn throttle_mode(&mut self, fields: &Fields<'_>) -> Option<ThrottleMode> {
+        let mode = self.optional_string(fields, "mode")?;
+        match mode.as_deref() {
+            Some("delay") => {
+                let (default, max) = (limits::DEFAULT_THROTTLE_DELAY_SECONDS, limits::MAX_THROTTLE_DELAY_SECONDS);
+                let max_delay_ms = self.seconds_or(fields, "max_delay_seconds", default, max);
+                let max_queue = match fields.get("max_queue") {
+                    None => Some(limits::DEFAULT_THROTTLE_QUEUE),
+                    Some(node) => self.whole(node, "max_queue", 1..=limits::MAX_THROTTLE_QUEUE),
+                };
+                Some(ThrottleMode::Delay { max_delay_ms: max_delay_ms?, max_queue: max_queue? })
+            }
+            None | Some("refuse") => {
+                let needless = ["max_delay_seconds", "max_queue"];
+                let Some((key, node)) = needless.iter().find_map(|key| fields.get(key).map(|node| (key, node))) else {
+                    return Some(ThrottleMode::Refuse);
+                };
+                self.error(node.place, format!("`{key}` goes with `mode: delay`"));
+                None
+            }
+            Some(other) => {
+                let place = fields.get("mode").map_or(fields.place, |node| node.place);
+                let near = nearest(other, ["refuse", "delay"]);
+                self.error_near(place, format!("`mode` must be `refuse` or `delay`, found `{other}`"), near);
+                None
+            }
+        }
     }
 
     /// `chain`, or `chain_name` as the original's documents have it.

@@ -7,11 +7,12 @@ use super::Reader;
 use super::fields::{Fields, backticked};
 use crate::condition::{Arg, Condition, Operand, Predicate};
 use crate::diagnostic::nearest;
+use crate::host::Function;
 use crate::limits;
 use crate::operator::{Comparison, List, Test};
 use crate::path::FieldPath;
 use crate::time::TimeField;
-use crate::walk::Function;
+
 use crate::yaml::{Data, Key, Node};
 
 /// The keys that say what kind of condition a mapping is.

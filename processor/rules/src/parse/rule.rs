@@ -21,6 +21,7 @@ const KEYS: &[&str] = &[
     "condition",
     "action",
     "weight",
+    "continue",
     "metadata",
     "mute_time_intervals",
     "active_time_intervals",
@@ -40,7 +41,6 @@ impl Reader<'_> {
             Some(node) => self.boolean(node, "enabled"),
         };
         let timezone = self.timezone(&fields);
-        let weight = self.weight(&fields);
         let metadata = self.metadata(&fields);
         let mute_time_intervals = self.strings(&fields, "mute_time_intervals");
         let active_time_intervals = self.strings(&fields, "active_time_intervals");
@@ -52,6 +52,10 @@ impl Reader<'_> {
             None => None,
             Some(node) => self.action(node),
         };
+        let class = action.as_ref().map(|(action, _)| action.class());
+        let weight = self.weight(&fields, class);
+        let within = fields.get("action").and_then(|action| action.get("continue"));
+        let continues = self.continues(fields.get("continue"), within, class);
         let name = self.usable_name(name?, fields.place)?;
         let (action, reference) = action?;
         let condition = condition?;
@@ -62,6 +66,7 @@ impl Reader<'_> {
             description: description?,
             enabled: enabled?,
             weight: weight?,
+            continues: continues?,
             metadata: metadata?,
             mute_time_intervals: mute_time_intervals?,
             active_time_intervals: active_time_intervals?,
@@ -119,13 +124,6 @@ impl Reader<'_> {
                 None
             }
         }
-    }
-
-    fn weight(&mut self, fields: &Fields<'_>) -> Option<Option<u32>> {
-        let Some(node) = fields.get("weight") else { return Some(None) };
-        let value = self.whole(node, "weight", 1..=limits::MAX_WEIGHT)?;
-        self.warn(node.place, "`weight` is kept, but does not split traffic yet");
-        Some(u32::try_from(value).ok())
     }
 
     fn metadata(&mut self, fields: &Fields<'_>) -> Option<BTreeMap<String, String>> {

@@ -30,7 +30,7 @@ fn keys() {
     assert_eq!(
         errors(&rule(&format!("    colour: red\n{ALLOW}"))),
         "rules/a.yaml:3:5: error: unknown key `colour` in rule `a`; known are `name`, `priority`, \
-         `description`, `enabled`, `timezone`, `condition`, `action`, `weight`, `metadata`, \
+         `description`, `enabled`, `timezone`, `condition`, `action`, `weight`, `continue`, `metadata`, \
          `mute_time_intervals` and `active_time_intervals`\n"
     );
     assert_eq!(
@@ -275,8 +275,6 @@ fn doubtful_fields() {
         warnings(&text),
         "rules/a.yaml:3:24: warning: `action.tenent` is no field that Acteon knows (did you mean `action.tenant`?)\n"
     );
-    let text = rule(&format!("    weight: 90\n{ALLOW}"));
-    assert_eq!(warnings(&text), "rules/a.yaml:3:13: warning: `weight` is kept, but does not split traffic yet\n");
 }
 
 #[test]
@@ -292,17 +290,29 @@ fn references() {
   - {name: c, condition: {field: action.tenant, eq: c}, action: {type: chain, chain_name: order}}
   - {name: d, enabled: false, action: {type: state_machine, state_machine: alrt}}
   - {name: e, condition: {field: action.tenant, eq: e}, action: {type: require_approval, ttl_seconds: 60}}
+  - {name: f, condition: {field: action.tenant, eq: f}, mute_time_intervals: [night], action: {type: allow}}
+  - name: g
+    condition: {field: action.tenant, eq: g}
+    action: {type: reroute, targets: [{provider: sms, weight: 9}, {provider: emial, weight: 1}]}
 ",
     )
     .rules;
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     let (providers, chains, machines) = (names(&["sms", "email"]), names(&["orders"]), names(&["alert"]));
-    let known = Names { providers: Some(&providers), chains: Some(&chains), state_machines: Some(&machines) };
+    let intervals = names(&["nights"]);
+    let known = Names {
+        providers: Some(&providers),
+        chains: Some(&chains),
+        state_machines: Some(&machines),
+        time_intervals: Some(&intervals),
+    };
     assert_eq!(
         lines(&check_references(&rules, &known)),
         "rules/a.yaml:7:24: error: rule `b`: unknown provider `nobody`\n\
          rules/a.yaml:8:91: error: rule `c`: unknown chain `order` (did you mean `orders`?)\n\
          rules/a.yaml:9:76: error: rule `d`: unknown state machine `alrt` (did you mean `alert`?)\n\
+         rules/a.yaml:11:5: error: rule `f`: unknown time interval `night` (did you mean `nights`?)\n\
+         rules/a.yaml:14:78: error: rule `g`: unknown provider `emial` (did you mean `email`?)\n\
          rules/a.yaml:2:111: error: rule `a`: unknown provider `smss` (did you mean `sms`?)\n"
     );
     assert_eq!(check_references(&rules, &Names::default()), []);

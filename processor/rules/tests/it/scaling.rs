@@ -18,7 +18,7 @@ impl Host for Open {
         Ok(Gate::Admit)
     }
 
-    fn call(&mut self, _: Function, _: &[FieldValue<'_>], _: &Subject<'_>) -> Result<Value, Infallible> {
+    fn call(&mut self, _: &Rule, _: Function, _: &[FieldValue<'_>], _: &Subject<'_>) -> Result<Value, Infallible> {
         Ok(Value::Null)
     }
 }

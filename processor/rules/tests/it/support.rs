@@ -157,7 +157,13 @@ impl Host for Memory {
         })
     }
 
-    fn call(&mut self, function: Function, args: &[FieldValue<'_>], _: &Subject<'_>) -> Result<Value, Infallible> {
+    fn call(
+        &mut self,
+        _: &Rule,
+        function: Function,
+        args: &[FieldValue<'_>],
+        _: &Subject<'_>,
+    ) -> Result<Value, Infallible> {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let call = format!("{}({})", function.name(), args.join(","));
         Ok(self.answers.get(&call).cloned().unwrap_or(json!(false)))

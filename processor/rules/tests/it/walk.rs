@@ -246,7 +246,7 @@ fn actions_are_read_with_their_defaults() {
             }),
             json!({
                 "type": "throttle", "max_count": 5, "window_ms": 60_000,
-                "key_fields": ["action.payload.user"], "message": "slow down",
+                "key_fields": ["action.payload.user"], "message": "slow down", "mode": "refuse",
             }),
             json!({"type": "suppress", "reason": "noise"}),
         ]
