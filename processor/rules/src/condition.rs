@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use smallvec::SmallVec;
 
+use crate::cel::{Answer, Expression};
 use crate::host::{Function, Host};
 use crate::memo::Memo;
 use crate::operator::{Outcome, Test};
@@ -24,6 +25,8 @@ pub(crate) enum Condition {
     Any(Box<[Condition]>),
     Not(Box<Condition>),
     Predicate(Predicate),
+    /// An expression, of which the index and the linter know nothing.
+    Cel(Expression),
 }
 
 /// One operand and one operator. A predicate of several operators is an `All` of such.
@@ -64,6 +67,7 @@ impl Condition {
         match self {
             Self::Always => Ok(true),
             Self::Predicate(predicate) => Ok(predicate.check(scope)? == Outcome::Match),
+            Self::Cel(expression) => Ok(matches!(expression.evaluate(scope)?, Answer::Holds)),
             Self::Not(inner) => Ok(!inner.holds(scope)?),
             Self::All(parts) => {
                 for part in parts {
@@ -95,6 +99,7 @@ impl Condition {
                     found.push(function);
                 }
             }
+            Self::Cel(expression) => found.extend(expression.functions()),
         }
     }
 
@@ -115,6 +120,14 @@ impl Condition {
         match self {
             Self::Always => {}
             Self::Predicate(predicate) => failures.push(predicate.failure(scope)?),
+            Self::Cel(expression) => {
+                let (found, type_mismatch) = match expression.evaluate(scope)? {
+                    Answer::Holds => (Value::Bool(true), None),
+                    Answer::Fails => (Value::Bool(false), None),
+                    Answer::Error(note) => (Value::Null, Some(note)),
+                };
+                failures.push(Failure { predicate: self.to_string(), found, type_mismatch });
+            }
             Self::Not(inner) => {
                 let found = match &**inner {
                     Self::Predicate(predicate) => FieldValue::from(&predicate.found(scope)?).excerpt(),
@@ -153,19 +166,29 @@ impl Condition {
         parts
     }
 
-    /// Calls `visit` for every predicate, at any depth.
+    /// Calls `visit` for every predicate that is no expression, at any depth.
     pub(crate) fn visit<'c>(&'c self, visit: &mut impl FnMut(&'c Predicate)) {
         match self {
-            Self::Always => {}
+            Self::Always | Self::Cel(_) => {}
             Self::Predicate(predicate) => visit(predicate),
             Self::Not(inner) => inner.visit(visit),
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.visit(visit)),
         }
     }
 
+    /// Whether an expression is part of the condition.
+    pub(crate) fn has_cel(&self) -> bool {
+        match self {
+            Self::Cel(_) => true,
+            Self::Always | Self::Predicate(_) => false,
+            Self::Not(inner) => inner.has_cel(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::has_cel),
+        }
+    }
+
     /// Whether the condition names nothing but the scope: namespace and tenant.
     pub(crate) fn is_scope_only(&self) -> bool {
-        let mut scope_only = true;
+        let mut scope_only = !self.has_cel();
         self.visit(&mut |predicate| {
             scope_only &= match &predicate.operand {
                 Operand::Field(path) => {
@@ -223,6 +246,7 @@ impl fmt::Display for Condition {
         let (word, parts) = match self {
             Self::Always => return f.write_str("always"),
             Self::Predicate(predicate) => return fmt::Display::fmt(predicate, f),
+            Self::Cel(expression) => return write!(f, "cel `{expression}`"),
             Self::Not(inner) => {
                 f.write_str("not (")?;
                 fmt::Display::fmt(inner, f)?;

@@ -26,12 +26,39 @@
 //! - *Routes* (`allow`, `reroute`, `chain`): the first one is the decision. Later routes, blocks
 //!   and captures are ignored; later rewrites still apply and a later gate may still refuse.
 //!
+//! Four things refine this:
+//!
+//! - *Weights*: all enabled route rules of one priority that have a `weight` and match form one
+//!   split. It stands where the first of them does; one is chosen by the action's id, in
+//!   proportion to the weights, and the others have no say. A `reroute` can split between
+//!   `targets` likewise. The choice is a function of the id, the split's name and the weights:
+//!   the same in every process and version.
+//! - *Copies*: a route rule with `continue: true` sends a copy of the action, with the payload
+//!   and the provider of that moment, and the walk goes on as if the rule had not matched.
+//!   Copies go out with the verdict that admits or holds the action. An action that is refused
+//!   or blocked sends nothing: its copies are dropped.
+//! - *Delays*: a `throttle` with `mode: delay` holds what is over its limit instead of refusing
+//!   it. The walk resumes after that rule, as after any gate that admits: blocks still apply,
+//!   default blocks do not. With `default = "deny"` a route is still wanted.
+//! - *Counters*: `state_counter` is how many of the tenant's actions came to that predicate of
+//!   that rule with that key in the last `within_seconds`, the present one included;
+//!   `state_seen` is whether an earlier one did. Predicates are evaluated in the order written,
+//!   and no further than the condition needs, so what stands before a counter in an `all`
+//!   decides what is counted. A rule that has no say counts nothing; an action is counted once,
+//!   however many operators the predicate has, and also if it is refused in the end unless the
+//!   host takes that back.
+//!
+//! A condition, or an item of `all` and `any` with the key `cel`, may be a CEL expression over
+//! `action`, `time` and `now`. One that cannot be evaluated, because of a missing field or a
+//! wrong type, is false; the trace says why.
+//!
 //! An action about which no rule decides is executed on its own provider or, with
 //! `default = "deny"`, denied: a gate that admits is no decision. An action that a capture has
 //! held and released is never denied by default.
 //!
 //! With `evaluation = "first_match"` the first rule that matches decides alone.
 
+mod cel;
 mod condition;
 mod decision;
 mod diagnostic;
@@ -41,6 +68,7 @@ pub mod limits;
 mod lint;
 mod load;
 mod memo;
+mod modify;
 mod operator;
 mod parse;
 mod patch;
@@ -50,6 +78,7 @@ mod rule;
 mod ruleset;
 mod split;
 mod subject;
+mod template;
 mod time;
 mod trace;
 mod value;
@@ -60,10 +89,12 @@ pub use decision::{Decision, RouteCopy, Verdict};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use host::{Function, Gate, Host};
 pub use load::{Error, load_dir};
+pub use modify::Changes;
 pub use path::FieldPath;
 pub use references::{Names, check_references};
 pub use rule::{Class, ResumePoint, RouteTarget, Rule, RuleAction, Source, ThrottleMode};
 pub use ruleset::{Checked, DefaultVerdict, Evaluation, Options, RuleSet, SourceFile, compile};
 pub use subject::Subject;
+pub use template::ValueTemplate;
 pub use trace::{Failure, Trace, TraceEntry, TraceResult};
 pub use value::{FieldValue, Num};

@@ -15,6 +15,13 @@ pub const MAX_CONDITION_DEPTH: usize = 16;
 pub const MAX_YAML_DEPTH: usize = 64;
 /// Longest list in a rule (`in_list`, `all`, `group_by`, …).
 pub const MAX_LIST: usize = 10_000;
+/// Longest CEL expression, in bytes.
+pub const MAX_CEL_BYTES: usize = 4_096;
+/// Deepest nesting of a CEL expression. A chain such as `a + b + c` nests as deep as it is long;
+/// chains of `&&` and `||` do not.
+pub const MAX_CEL_DEPTH: usize = 64;
+/// Most steps of evaluating one CEL expression for one action.
+pub const MAX_CEL_STEPS: usize = 1_000_000;
 /// Longest field path, in bytes.
 pub const MAX_PATH_BYTES: usize = 512;
 /// Longest rule name, in bytes. The name is part of state keys.
@@ -64,10 +71,20 @@ pub const DEFAULT_GROUP_SIZE: u64 = 100;
 pub const MAX_APPROVAL_TIMEOUT_SECONDS: u64 = 30 * 86_400;
 /// `timeout_seconds` of a `request_approval` rule that names none.
 pub const DEFAULT_APPROVAL_TIMEOUT_SECONDS: u64 = 3_600;
-/// Longest `within_seconds` of a `state_seen` predicate: 30 days.
-pub const MAX_WITHIN_SECONDS: u64 = 30 * 86_400;
+/// Longest `within_seconds` of a `state_seen` or `state_counter` predicate: 7 days.
+pub const MAX_WITHIN_SECONDS: u64 = 604_800;
+/// `within_seconds` of a predicate that names none.
+pub const DEFAULT_WITHIN_SECONDS: u64 = 3_600;
 /// Largest `weight` of a rule or of a target.
 pub const MAX_WEIGHT: u64 = 1_000_000;
+/// Most fields in `set`, `unset` or `rename` of a `modify` rule.
+pub const MAX_EDITS: usize = 64;
+/// Longest template, in bytes.
+pub const MAX_TEMPLATE_BYTES: usize = 8_192;
+/// Most steps of one template for one action.
+pub const MAX_TEMPLATE_FUEL: u64 = 20_000;
+/// Longest result of one template, in bytes of JSON or text.
+pub const MAX_TEMPLATE_OUTPUT_BYTES: usize = 65_536;
 /// Most `targets` of a `reroute` rule.
 pub const MAX_TARGETS: usize = 64;
 /// Most copies of one action that rules with `continue: true` send.

@@ -3,6 +3,7 @@
 mod action;
 mod condition;
 mod fields;
+mod modify;
 mod route;
 mod rule;
 

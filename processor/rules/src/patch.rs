@@ -23,6 +23,23 @@ pub(crate) fn merge(target: &mut Value, patch: &Map<String, Value>) {
     }
 }
 
+/// The merge patch that makes `after` of `before`. Where `before` is no map, neither is the patch.
+pub(crate) fn difference(before: &Value, after: &Value) -> Value {
+    let (Value::Object(old), Value::Object(new)) = (before, after) else { return after.clone() };
+    let mut patch = Map::new();
+    for (key, value) in new {
+        match old.get(key) {
+            Some(old) if old == value => {}
+            Some(old) => drop(patch.insert(key.clone(), difference(old, value))),
+            None => drop(patch.insert(key.clone(), value.clone())),
+        }
+    }
+    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    Value::Object(patch)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +62,25 @@ mod tests {
             let Value::Object(patch) = patch else { unreachable!("patches are maps") };
             merge(&mut merged, &patch);
             assert_eq!(merged, expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_difference_makes_one_of_the_other() {
+        for (before, after, expected) in [
+            (json!({"a": 1, "b": 2}), json!({"a": 1, "c": 3}), json!({"b": null, "c": 3})),
+            (json!({"a": {"x": 1, "y": 2}}), json!({"a": {"x": 1, "y": 3}}), json!({"a": {"y": 3}})),
+            (json!({"a": [1]}), json!({"a": [2]}), json!({"a": [2]})),
+            (json!({"a": 1}), json!({"a": 1}), json!({})),
+            (json!("text"), json!({"a": 1}), json!({"a": 1})),
+        ] {
+            let patch = difference(&before, &after);
+            assert_eq!(patch, expected, "{before} {after}");
+            let mut merged = before.clone();
+            if let Value::Object(patch) = &patch {
+                merge(&mut merged, patch);
+            }
+            assert_eq!(merged, after, "{before} {after}");
         }
     }
 }

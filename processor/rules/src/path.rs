@@ -73,7 +73,7 @@ pub(crate) struct Segment {
     index: Option<usize>,
 }
 
-/// Why a path is no path.
+/// Why a path is no path, or an expression no expression.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PathError {
     pub(crate) message: String,
@@ -81,7 +81,7 @@ pub(crate) struct PathError {
 }
 
 impl PathError {
-    fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), suggestion: None }
     }
 }
@@ -264,6 +264,8 @@ fn segments(tail: &str) -> Result<Box<[Segment]>, PathError> {
     }
     Ok(segments.into())
 }
+
+mod edit;
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use std::fmt;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::condition::Condition;
 use crate::diagnostic::Place;
 use crate::host::Function;
+use crate::modify::Changes;
 use crate::path::FieldPath;
 
 /// One rule of a [`crate::RuleSet`].
@@ -80,11 +80,8 @@ pub enum RuleAction {
         /// Why, for people.
         reason: Option<String>,
     },
-    /// Merge into the payload (RFC 7396).
-    Modify {
-        /// The merge patch.
-        changes: Map<String, Value>,
-    },
+    /// Change the payload.
+    Modify(Changes),
     /// Let the first action of a key pass, and refuse others until the time is over.
     Deduplicate {
         /// How long a key is remembered.

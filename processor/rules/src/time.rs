@@ -70,6 +70,11 @@ impl Clock {
         Self { now_ms, utc: DateTime::from_timestamp_millis(now_ms), local: None }
     }
 
+    /// Every field in a zone, by its name.
+    pub(crate) fn fields(&mut self, zone: Tz) -> impl Iterator<Item = (&'static str, FieldValue<'static>)> {
+        FIELDS.iter().map(move |(name, field)| (*name, self.read(*field, zone)))
+    }
+
     /// A field in a zone; null for a time that no calendar has.
     pub(crate) fn read(&mut self, field: TimeField, zone: Tz) -> FieldValue<'static> {
         if field == TimeField::Timestamp {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::rule::{Rule, RuleAction};
+use crate::rule::Rule;
 
 /// What became of a rule in a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -36,7 +36,8 @@ pub struct Failure {
     pub predicate: String,
     /// The value found; null for a missing field.
     pub found: Value,
-    /// Set where the value is of a type that the operator cannot compare.
+    /// Set where the value is of a type that the operator cannot compare, or where an expression
+    /// cannot be evaluated: why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub type_mismatch: Option<String>,
 }
@@ -73,7 +74,10 @@ pub struct TraceEntry {
     /// What a matching rule did: "admitted", "refused", "provider email → sms".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<String>,
-    /// The merge patch of a `modify` rule that matched.
+    /// What a rule that matched could not do: a template that failed, a field that isn't there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What a `modify` rule that matched changed, as a merge patch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modify_patch: Option<Value>,
 }
@@ -101,6 +105,7 @@ impl TraceEntry {
             error: None,
             failures: Vec::new(),
             effect: None,
+            notes: Vec::new(),
             modify_patch: None,
         }
     }
@@ -116,12 +121,9 @@ impl TraceEntry {
         self.failures = failures;
     }
 
-    pub(crate) fn matched(&mut self, rule: &Rule, effect: String) {
+    pub(crate) fn matched(&mut self, effect: String) {
         self.result = TraceResult::Matched;
         self.effect = Some(effect);
-        if let RuleAction::Modify { changes } = &rule.action {
-            self.modify_patch = Some(Value::Object(changes.clone()));
-        }
     }
 }
 
@@ -138,6 +140,9 @@ impl fmt::Display for TraceEntry {
         write!(f, "{result:<11}  {rule_name} ({action}, priority {priority})")?;
         if let Some(text) = self.effect.as_ref().or(self.skip_reason.as_ref()) {
             write!(f, ": {text}")?;
+        }
+        for note in &self.notes {
+            write!(f, "; {note}")?;
         }
         for (i, failure) in self.failures.iter().enumerate() {
             let before = if i == 0 { ": " } else { "; " };

@@ -28,7 +28,8 @@ impl Num {
         }
     }
 
-    fn whole(self) -> Option<i128> {
+    /// The number, if it is whole.
+    pub(crate) fn whole(self) -> Option<i128> {
         match self {
             Self::Int(n) => Some(n.into()),
             Self::Uint(n) => Some(n.into()),
@@ -36,7 +37,8 @@ impl Num {
         }
     }
 
-    fn float(self) -> f64 {
+    /// The number as floating point.
+    pub(crate) fn float(self) -> f64 {
         match self {
             Self::Int(n) => n as f64,
             Self::Uint(n) => n as f64,

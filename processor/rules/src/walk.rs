@@ -6,7 +6,6 @@ use crate::condition::Scope;
 use crate::decision::{Decision, RouteCopy, Verdict};
 use crate::host::{Gate, Host};
 use crate::memo::Memo;
-use crate::patch;
 use crate::rule::{Class, ResumePoint, Rule, RuleAction, ThrottleMode};
 use crate::ruleset::{DefaultVerdict, Evaluation, RuleSet};
 use crate::subject::Subject;
@@ -56,6 +55,7 @@ impl RuleSet {
             rewritten_by: SmallVec::new(),
             copies: SmallVec::new(),
             conditions_evaluated: 0,
+            notes: Vec::new(),
         };
         match trace {
             None => walk.indexed(subject, host),
@@ -83,6 +83,8 @@ struct Walk<'r> {
     rewritten_by: SmallVec<[&'r Rule; 4]>,
     copies: SmallVec<[RouteCopy<'r>; 1]>,
     conditions_evaluated: u32,
+    /// What a `modify` rule could not do, for the trace.
+    notes: Vec<String>,
 }
 
 /// What a rule that matched did to the walk.
@@ -171,8 +173,8 @@ impl<'r> Walk<'r> {
     /// Applies a rule whose condition holds.
     fn apply<H: Host>(&mut self, rule: &'r Rule, subject: &mut Subject<'_>, host: &mut H) -> Result<Step, H::Error> {
         let step = match &rule.action {
-            RuleAction::Modify { changes } => {
-                patch::merge(subject.payload.to_mut(), changes);
+            RuleAction::Modify(changes) => {
+                changes.apply(rule, subject, &mut self.clock, &mut self.notes);
                 self.rewritten_by.push(rule);
                 Step::On
             }

@@ -55,7 +55,7 @@ impl<'r> Facts<'r> {
                     Some(rarest) => facts.by_rarest.entry(*rarest).or_default().push(position),
                 }
                 match &rule.action {
-                    RuleAction::Modify { .. } => facts.rewrites.push(position),
+                    RuleAction::Modify(_) => facts.rewrites.push(position),
                     RuleAction::Reroute { .. } if !rule.continues => facts.reroutes.push(position),
                     RuleAction::Throttle { mode: ThrottleMode::Delay { .. }, .. } => facts.waits.push(position),
                     action if action.class() == Class::Capture => facts.waits.push(position),
@@ -85,7 +85,7 @@ impl<'r> Facts<'r> {
                 && classes.contains(&self.rules[*other].class())
                 && !self.rules[*other].continues
                 && self.rules[*other].split_weight().is_none()
-                && !split_at.is_some_and(|priority| priority == self.rules[*other].priority)
+                && split_at.is_none_or(|priority| priority != self.rules[*other].priority)
                 && self.conjuncts[*other].iter().all(|number| own.binary_search(number).is_ok())
         };
         let positions = self.unconditional.iter().chain(shared).copied().filter(subset);
@@ -96,8 +96,8 @@ impl<'r> Facts<'r> {
     pub(super) fn is_stable(&self, earlier: &Rule, later: &Rule) -> bool {
         let depends = Dependencies::of(&earlier.condition);
         let rewritten = between(&self.rewrites, earlier, later).iter().any(|&position| {
-            let RuleAction::Modify { changes } = &self.rules[position].action else { return false };
-            depends.payload.iter().any(|key| key.is_empty() || changes.contains_key(*key))
+            let RuleAction::Modify(changes) = &self.rules[position].action else { return false };
+            depends.payload.iter().any(|key| key.is_empty() || changes.touches(key))
         });
         let rerouted = depends.provider && !between(&self.reroutes, earlier, later).is_empty();
         let waited = depends.surroundings && !between(&self.waits, earlier, later).is_empty();
@@ -156,6 +156,12 @@ fn conjuncts(rule: &Rule, numbers: &mut FxHashMap<String, u32>) -> Vec<u32> {
 impl<'c> Dependencies<'c> {
     fn of(condition: &'c Condition) -> Self {
         let mut depends = Self::default();
+        if condition.has_cel() {
+            // It may look at anything.
+            depends.payload.push("");
+            depends.provider = true;
+            depends.surroundings = true;
+        }
         condition.visit(&mut |predicate| match &predicate.operand {
             Operand::Field(path) => depends.add(path),
             Operand::Time(_) => depends.surroundings = true,

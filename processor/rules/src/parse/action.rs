@@ -12,7 +12,7 @@ const TYPES: &[(&str, &[&str])] = &[
     ("allow", &[]),
     ("deny", &[]),
     ("suppress", &["reason"]),
-    ("modify", &["changes"]),
+    ("modify", &["changes", "set", "unset", "rename"]),
     ("deduplicate", &["ttl_seconds", "key_fields"]),
     ("throttle", &["max_count", "window_seconds", "key_fields", "message", "mode", "max_delay_seconds", "max_queue"]),
     ("reroute", &["target_provider", "targets"]),
@@ -107,21 +107,6 @@ impl Reader<'_> {
                 (action, place("state_machine"))
             }
         })
-    }
-
-    fn modify(&mut self, fields: &Fields<'_>, what: &str) -> Option<RuleAction> {
-        let node = self.required(fields, "changes", what)?;
-        match self.json(node)? {
-            serde_json::Value::Object(changes) if !changes.is_empty() => Some(RuleAction::Modify { changes }),
-            serde_json::Value::Object(_) => {
-                self.error(node.place, "`changes` is empty");
-                None
-            }
-            _ => {
-                self.error(node.place, format!("`changes` must be a mapping, found {}", node.kind()));
-                None
-            }
-        }
     }
 
     fn deduplicate(&mut self, fields: &Fields<'_>) -> Option<RuleAction> {

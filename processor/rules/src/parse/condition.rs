@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Reader;
 use super::fields::{Fields, backticked};
+use crate::cel::Expression;
 use crate::condition::{Arg, Condition, Operand, Predicate};
 use crate::diagnostic::nearest;
 use crate::host::Function;
@@ -16,7 +17,7 @@ use crate::time::TimeField;
 use crate::yaml::{Data, Key, Node};
 
 /// The keys that say what kind of condition a mapping is.
-const FORMS: &[&str] = &["field", "call", "state_seen", "state_counter", "all", "any", "not"];
+const FORMS: &[&str] = &["field", "cel", "call", "state_seen", "state_counter", "all", "any", "not"];
 
 /// Forms of the original that no pure rule can evaluate.
 const UNSUPPORTED: &[&str] = &["semantic_match", "wasm_plugin"];
@@ -44,6 +45,9 @@ impl Reader<'_> {
     }
 
     fn nested(&mut self, node: &Node, depth: usize) -> Option<Condition> {
+        if let Data::Str(_) = node.data {
+            return self.cel(node);
+        }
         let Data::Map(entries) = &node.data else {
             self.error(node.place, no_condition(node));
             return None;
@@ -91,19 +95,42 @@ impl Reader<'_> {
                 let parts = self.parts(value, combinator, depth)?;
                 Some(if combinator == "all" { Condition::All(parts) } else { Condition::Any(parts) })
             }
-            "state_seen" => self.state_seen(node, value),
+            "cel" => {
+                self.fields(node, "a `cel` predicate", &["cel"])?;
+                self.cel(value)
+            }
             form => {
-                let extra: &[&str] = if form == "call" { &["args"] } else { &[] };
+                let extra: &[&str] = match form {
+                    "call" => &["args"],
+                    "state_seen" | "state_counter" => &["within_seconds"],
+                    _ => &[],
+                };
                 let fields = self.predicate_fields(node, form, extra)?;
                 let operand = match form {
                     "field" => self.field(value),
                     "call" => self.call(&fields, value),
-                    _ => self
-                        .string(value, form)
-                        .map(|key| Operand::Call(Function::StateCounter, [Arg::Literal(key.into())].into())),
+                    "state_seen" => self.counted(Function::StateSeen, &fields, value),
+                    _ => self.counted(Function::StateCounter, &fields, value),
                 };
                 let tests = self.tests(&fields);
                 self.predicate(node, &operand?, tests?)
+            }
+        }
+    }
+
+    /// A CEL expression.
+    fn cel(&mut self, node: &Node) -> Option<Condition> {
+        let source = self.string(node, "cel")?;
+        match Expression::compile(&source) {
+            Ok(expression) => {
+                for (field, near) in expression.doubts() {
+                    self.doubtful(node.place, field, near);
+                }
+                Some(Condition::Cel(expression))
+            }
+            Err(error) => {
+                self.error_near(node.place, error.message, error.suggestion);
+                None
             }
         }
     }
@@ -198,17 +225,37 @@ impl Reader<'_> {
         self.json(node).map(Arg::Literal)
     }
 
-    fn state_seen(&mut self, node: &Node, value: &Node) -> Option<Condition> {
-        let known = ["state_seen", "within_seconds"];
-        let fields = self.fields(node, "a `state_seen` predicate", &known)?;
-        let key = self.string(value, "state_seen")?;
+    /// `state_seen` or `state_counter`: a key, and how far back to look.
+    fn counted(&mut self, function: Function, fields: &Fields<'_>, value: &Node) -> Option<Operand> {
         let within = match fields.get("within_seconds") {
-            None => Value::Null,
-            Some(node) => self.whole(node, "within_seconds", 1..=limits::MAX_WITHIN_SECONDS)?.into(),
+            None => Some(limits::DEFAULT_WITHIN_SECONDS),
+            Some(node) => self.whole(node, "within_seconds", 1..=limits::MAX_WITHIN_SECONDS),
         };
-        let args = [Arg::Literal(key.into()), Arg::Literal(within)];
-        let operand = Operand::Call(Function::StateSeen, args.into());
-        Some(Condition::Predicate(Predicate { operand, test: Test::True }))
+        let paths = self.counter_key(function.name(), value)?;
+        // The key as written tells the predicates of a rule apart, whatever the values are.
+        let name = match &paths[..] {
+            [] => self.string(value, function.name())?,
+            paths => paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        };
+        let values = paths.into_iter().map(Arg::Field);
+        let args = std::iter::once(Arg::Literal(name.into())).chain(values);
+        Some(Operand::Call(function, args.chain([Arg::Literal(within?.into())]).collect()))
+    }
+
+    /// The fields of a counter's key: a list of them, or one that is written with its prefix. Any
+    /// other string names a counter without fields.
+    fn counter_key(&mut self, key: &str, node: &Node) -> Option<Vec<FieldPath>> {
+        let prefixes = ["action.", "payload.", "metadata."];
+        let items = match &node.data {
+            Data::List(_) => self.items(node, key)?,
+            Data::Str(text) if prefixes.iter().any(|prefix| text.starts_with(prefix)) => std::slice::from_ref(node),
+            _ => return Some(Vec::new()),
+        };
+        if items.is_empty() {
+            self.error(node.place, format!("`{key}` is empty: name a field, or write a name"));
+            return None;
+        }
+        self.paths(items, node.place, key)
     }
 
     /// A predicate of one operator, or an `all` of several.
@@ -325,9 +372,6 @@ impl Reader<'_> {
 fn no_condition(node: &Node) -> String {
     match node.data {
         Data::List(_) => "a list is no condition: put it under `all:` or `any:`".to_owned(),
-        Data::Str(_) => "a condition is a mapping, found a string: expressions are not supported, \
-                         write `field`, an operator and a value"
-            .to_owned(),
-        _ => format!("a condition is a mapping, found {}", node.kind()),
+        _ => format!("a condition is a mapping or an expression, found {}", node.kind()),
     }
 }

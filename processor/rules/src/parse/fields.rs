@@ -163,9 +163,14 @@ impl Reader<'_> {
     pub(super) fn key_fields(&mut self, fields: &Fields<'_>, key: &str) -> Option<Vec<FieldPath>> {
         let Some(node) = fields.get(key) else { return Some(Vec::new()) };
         let items = self.items(node, key)?;
+        self.paths(items, node.place, key)
+    }
+
+    /// Paths that make a key.
+    pub(super) fn paths(&mut self, items: &[Node], place: Place, key: &str) -> Option<Vec<FieldPath>> {
         if items.len() > limits::MAX_KEY_FIELDS {
             let (len, max) = (items.len(), limits::MAX_KEY_FIELDS);
-            self.error(node.place, format!("`{key}` names {len} fields; {max} are allowed"));
+            self.error(place, format!("`{key}` names {len} fields; {max} are allowed"));
             return None;
         }
         let mut paths = Vec::with_capacity(items.len());
@@ -188,10 +193,15 @@ impl Reader<'_> {
     /// A warning where a path reads an unknown field that looks like a known one.
     pub(super) fn doubt(&mut self, node: &Node, parsed: &crate::path::Parsed) {
         if let Some(near) = &parsed.doubt {
-            let message = format!("`{}` is no field that Acteon knows", parsed.path);
-            let warning = crate::Diagnostic::warning(self.file, node.place, message);
-            self.diagnostics.push(warning.suggest(Some(near.clone())));
+            self.doubtful(node.place, &parsed.path.to_string(), near);
         }
+    }
+
+    /// A warning about a field that looks like a misspelt one.
+    pub(super) fn doubtful(&mut self, place: Place, field: &str, near: &str) {
+        let message = format!("`{field}` is no field that Acteon knows");
+        let warning = crate::Diagnostic::warning(self.file, place, message);
+        self.diagnostics.push(warning.suggest(Some(near.to_owned())));
     }
 }
 

@@ -28,7 +28,7 @@ impl<'r> Walk<'r> {
         for rule in &self.set.rules {
             let mut entry = TraceEntry::new(rule);
             if let Some(Early { effect, .. }) = early.take_if(|early| early.rule == rule.index) {
-                entry.matched(rule, effect);
+                entry.matched(effect);
             } else if let Some((_, by)) = &ended {
                 entry.skipped(format!("the walk ended at `{}`", by.name));
             } else if rule.index < self.start {
@@ -41,8 +41,13 @@ impl<'r> Walk<'r> {
                 let drawn = self.drawn(rule, subject, host)?;
                 if let Some(drawn) = drawn {
                     let from = subject.provider.to_string();
+                    let before = matches!(drawn.action, RuleAction::Modify(_)).then(|| (*subject.payload).clone());
                     let step = self.apply(drawn, subject, host)?;
                     let effect = self.effect(drawn, &from, &step, subject);
+                    if let (RuleAction::Modify(changes), Some(before)) = (&drawn.action, before) {
+                        entry.modify_patch = Some(changes.as_patch(&before, &subject.payload));
+                        entry.notes = std::mem::take(&mut self.notes);
+                    }
                     if matches!(step, Step::Copied) {
                         copied.push(trace.entries.len() + drawn.index - rule.index);
                     }
@@ -52,7 +57,7 @@ impl<'r> Walk<'r> {
                     early = Some(Early { rule: drawn.index, effect });
                 }
                 match early.take_if(|early| early.rule == rule.index) {
-                    Some(Early { effect, .. }) => entry.matched(rule, effect),
+                    Some(Early { effect, .. }) => entry.matched(effect),
                     None => entry.skipped(self.not_drawn(rule).map(|skip| skip.reason(rule)).unwrap_or_default()),
                 }
             } else {
@@ -82,7 +87,7 @@ impl<'r> Walk<'r> {
             (Step::NotCopied, _) => {
                 return format!("no copy: an action may have {}", limits::MAX_COPIES);
             }
-            (_, RuleAction::Modify { .. }) => return "payload changed".to_owned(),
+            (_, RuleAction::Modify(_)) => return "payload changed".to_owned(),
             (_, RuleAction::Allow) => format!("executes on `{from}`"),
             (_, RuleAction::Chain { chain }) => format!("starts chain `{chain}`"),
             (_, RuleAction::Reroute { targets }) => {

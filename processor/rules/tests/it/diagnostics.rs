@@ -98,7 +98,7 @@ fn conditions() {
         ("{field: time.hours, lt: 9}", "3:24: error: unknown time field `time.hours` (did you mean `time.hour`?)"),
         (
             "{feild: action.tenant, eq: x}",
-            "3:16: error: a condition needs one of `field`, `call`, `state_seen`, `state_counter`, `all`, `any` and `not` (did you mean `field`?)",
+            "3:16: error: a condition needs one of `field`, `cel`, `call`, `state_seen`, `state_counter`, `all`, `any` and `not` (did you mean `field`?)",
         ),
         ("{field: action.payload.x, matches: '(a'}", "3:51: error: bad regex: unclosed group"),
         (
@@ -115,10 +115,7 @@ fn conditions() {
         ("{field: action.payload.x, exists: yes}", "3:50: error: `exists` must be true or false, found a string"),
         ("{all: []}", "3:22: error: `all` is empty: it needs at least one predicate"),
         ("[{field: action.tenant, eq: x}]", "3:16: error: a list is no condition: put it under `all:` or `any:`"),
-        (
-            "'time.hour > 9'",
-            "3:16: error: a condition is a mapping, found a string: expressions are not supported, write `field`, an operator and a value",
-        ),
+        ("'time.hours > 9'", "3:16: error: unknown time field `time.hours` (did you mean `time.hour`?)"),
         (
             "{call: has_active_evnt, args: [a, b]}",
             "3:23: error: unknown function `has_active_evnt` (did you mean `has_active_event`?)",
@@ -131,7 +128,7 @@ fn conditions() {
             "{semantic_match: spam, threshold: 0.8}",
             "3:17: error: `semantic_match` is not supported: a decision must follow from the action, the state and the time alone",
         ),
-        ("{state_seen: k, within_seconds: 0}", "3:48: error: `within_seconds` must be from 1 to 2592000"),
+        ("{state_seen: k, within_seconds: 0}", "3:48: error: `within_seconds` must be from 1 to 604800"),
     ] {
         assert_eq!(condition(text), format!("rules/a.yaml:{expected}\n"), "{text}");
     }
@@ -143,6 +140,33 @@ fn conditions() {
     assert!(condition("{field: action.payload.x}").contains("the predicate has no operator; known are"));
     assert!(condition("{call: get_event_state, args: [a]}").contains("the predicate has no operator"));
     assert!(condition("{field: env.REGION, eq: x}").contains("rules cannot read the environment"));
+}
+
+#[test]
+fn counters_and_expressions() {
+    for (text, expected) in [
+        (
+            "{state_counter: k, gte: 1, within_seconds: 604801}",
+            "3:59: error: `within_seconds` must be from 1 to 604800",
+        ),
+        ("{state_counter: [], gte: 1}", "3:32: error: `state_counter` is empty: name a field, or write a name"),
+        (
+            "{state_counter: [time.hour], gte: 1}",
+            "3:33: error: `time.hour` is no field of the action: a key is made of action fields alone",
+        ),
+        (
+            "{state_counter: k, within_seconds: 5}",
+            "3:16: error: the predicate has no operator; known are `eq`, `ne`, `gt`, `gte`, `lt`, `lte`, `contains`, `starts_with`, `ends_with`, `matches`, `regex`, `in_list` and `exists`",
+        ),
+        (
+            "{cel: 'acton.id == 1'}",
+            "3:22: error: unknown name `acton`; known are `action`, `time` and `now` (did you mean `action`?)",
+        ),
+        ("{cel: true}", "3:22: error: `cel` must be a string, found a boolean: put it in quotes"),
+        ("{cel: 'true', eq: 1}", "3:30: error: unknown key `eq` in a `cel` predicate; known are `cel`"),
+    ] {
+        assert_eq!(condition(text), format!("rules/a.yaml:{expected}\n"), "{text}");
+    }
 }
 
 #[test]
@@ -192,14 +216,70 @@ fn actions() {
             "3:20: error: `llm_guardrail` is not supported: a decision must follow from the action, the state and the time alone",
         ),
     ] {
-        let found = action(text);
-        let mut expected: Vec<String> = expected.lines().map(str::to_owned).collect();
-        expected[0].insert_str(0, "rules/a.yaml:");
-        let mut found: Vec<&str> = found.lines().collect();
-        found.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(found, expected, "{text}");
+        assert_action(text, expected);
     }
+}
+
+#[test]
+fn delays_targets_copies_and_edits() {
+    for (text, expected) in [
+        (
+            "{type: throttle, max_count: 1, window_seconds: 1, mode: dely}",
+            "3:69: error: `mode` must be `refuse` or `delay`, found `dely` (did you mean `delay`?)",
+        ),
+        (
+            "{type: throttle, max_count: 1, window_seconds: 1, max_queue: 5}",
+            "3:74: error: `max_queue` goes with `mode: delay`",
+        ),
+        (
+            "{type: throttle, max_count: 1, window_seconds: 1, mode: delay, max_delay_seconds: 604801, max_queue: 0}",
+            "3:95: error: `max_delay_seconds` must be from 1 to 604800\nrules/a.yaml:3:114: error: `max_queue` must be from 1 to 100000",
+        ),
+        ("{type: reroute, targets: []}", "3:38: error: `targets` needs from 1 to 64 providers, found 0"),
+        (
+            "{type: reroute, target_provider: a, targets: [{provider: a, weight: 1}]}",
+            "3:58: error: `targets` and `target_provider` side by side: leave one out",
+        ),
+        ("{type: reroute, targets: [{provider: a}]}", "3:39: error: a target has no `weight`"),
+        ("{type: reroute, targets: [{provider: a, weight: -1}]}", "3:61: error: `weight` must be from 0 to 1000000"),
+        (
+            "{type: reroute, targets: [{provider: a, weight: 0}, {provider: b, weight: 0}]}",
+            "3:38: error: every weight in `targets` is 0: no provider could be chosen",
+        ),
+        (
+            "{type: reroute, targets: [{provider: a, weight: 1}, {provider: a, weight: 1}]}",
+            "3:76: error: `targets` names `a` twice: add the weights up",
+        ),
+        (
+            "{type: deny, continue: true}",
+            "3:36: error: `continue` is for rules that route: `allow`, `reroute` and `chain`",
+        ),
+        ("{type: allow, continue: 1}", "3:37: error: `continue` must be true or false, found a number"),
+        ("{type: modify}", "3:13: error: `modify` has none of `changes`, `set`, `unset` and `rename`"),
+        ("{type: modify, set: {}}", "3:33: error: `set` is empty"),
+        ("{type: modify, set: [a]}", "3:33: error: `set` must be a mapping, found a list"),
+        ("{type: modify, set: {a..b: 1}}", "3:34: error: the path has an empty part"),
+        ("{type: modify, set: {payload: 1}}", "3:34: error: `payload` names no field of the payload"),
+        ("{type: modify, unset: [a, 5]}", "3:39: error: `unset` must be a string, found a number: put it in quotes"),
+        ("{type: modify, rename: {a: c, b: payload.c}}", "3:46: error: two fields are renamed to `action.payload.c`"),
+        (
+            "{type: modify, set: {a: '{{ x | nope }}'}}",
+            "3:37: error: bad template: unknown filter: filter nope is unknown",
+        ),
+    ] {
+        assert_action(text, expected);
+    }
+}
+
+/// What is wrong with an action, in whatever order.
+fn assert_action(text: &str, expected: &str) {
+    let found = action(text);
+    let mut expected: Vec<String> = expected.lines().map(str::to_owned).collect();
+    expected[0].insert_str(0, "rules/a.yaml:");
+    let mut found: Vec<&str> = found.lines().collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "{text}");
 }
 
 #[test]
@@ -275,6 +355,28 @@ fn doubtful_fields() {
         warnings(&text),
         "rules/a.yaml:3:24: warning: `action.tenent` is no field that Acteon knows (did you mean `action.tenant`?)\n"
     );
+}
+
+#[test]
+fn weights() {
+    let set = |a: &str, b: &str| {
+        errors(&format!(
+            "rules:\n  - {{name: a, {a}, action: {{type: allow}}}}\n  - {{name: b, {b}, action: {{type: chain, chain: c}}}}\n"
+        ))
+    };
+    assert_eq!(
+        set("weight: 0", "weight: 0"),
+        "rules/a.yaml:2:5: error: every `weight` of priority 0 is 0: no rule could be drawn\n"
+    );
+    assert_eq!(set("weight: 1", "weight: -1"), "rules/a.yaml:3:23: error: `weight` must be from 0 to 1000000\n");
+    let text = rule("    weight: 5\n    continue: true\n    action: {type: deny}\n");
+    assert_eq!(
+        errors(&text),
+        "rules/a.yaml:3:13: error: `weight` is for rules that route: `allow`, `reroute` and `chain`\n\
+         rules/a.yaml:4:15: error: `continue` is for rules that route: `allow`, `reroute` and `chain`\n"
+    );
+    let text = rule("    continue: true\n    action: {type: allow, continue: true}\n");
+    assert_eq!(errors(&text), "rules/a.yaml:4:37: error: `continue` is given twice, in the rule and in its action\n");
 }
 
 #[test]

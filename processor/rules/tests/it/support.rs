@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use acteon_rules::{
-    Checked, Decision, Diagnostic, FieldPath, FieldValue, Function, Gate, Host, Options, ResumePoint, Rule, RuleAction,
-    RuleSet, SourceFile, Subject, Trace, Verdict, compile, load_dir,
+    Checked, Decision, Diagnostic, FieldPath, FieldValue, Function, Gate, Host, Options, ResumePoint, RouteCopy, Rule,
+    RuleAction, RuleSet, SourceFile, Subject, ThrottleMode, Trace, Verdict, compile, load_dir,
 };
 use serde_json::{Map, Value, json};
 
@@ -118,6 +118,8 @@ pub(crate) struct Memory {
     pub(crate) answers: HashMap<String, Value>,
     /// The gates asked, in order.
     pub(crate) asked: Vec<String>,
+    /// The calls of functions that count, in order: `rule: state_counter("k",3600)`.
+    pub(crate) counted: Vec<String>,
 }
 
 impl Memory {
@@ -135,14 +137,16 @@ impl Host for Memory {
             fields.iter().map(|field| format!("|{}", field.read(subject))).collect()
         };
         Ok(match &rule.action {
-            RuleAction::Throttle { max_count, key_fields, .. } => {
+            RuleAction::Throttle { max_count, key_fields, mode, .. } => {
                 let key = format!("{}|{}{}", subject.tenant, rule.name, key(key_fields));
                 let count = self.counts.entry(key).or_default();
                 if *count < *max_count {
                     *count += 1;
                     Gate::Admit
-                } else {
+                } else if *mode == ThrottleMode::Refuse {
                     Gate::Refuse
+                } else {
+                    Gate::Hold
                 }
             }
             RuleAction::Deduplicate { key_fields, .. } => {
@@ -159,13 +163,16 @@ impl Host for Memory {
 
     fn call(
         &mut self,
-        _: &Rule,
+        rule: &Rule,
         function: Function,
         args: &[FieldValue<'_>],
         _: &Subject<'_>,
     ) -> Result<Value, Infallible> {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let call = format!("{}({})", function.name(), args.join(","));
+        if function.counts() {
+            self.counted.push(format!("{}: {call}", rule.name));
+        }
         Ok(self.answers.get(&call).cloned().unwrap_or(json!(false)))
     }
 }
@@ -181,6 +188,7 @@ pub(crate) struct Walked {
     pub(crate) admitted_by: Vec<String>,
     pub(crate) rewritten_by: Vec<String>,
     pub(crate) resume: Option<ResumePoint>,
+    pub(crate) copies: Vec<String>,
 }
 
 impl Walked {
@@ -195,6 +203,16 @@ impl Walked {
             None => verdict,
         }
     }
+}
+
+/// A copy, as `rule: verdict on provider with payload`.
+fn copy(copy: &RouteCopy<'_>) -> String {
+    let verdict = match &copy.verdict {
+        Verdict::Reroute { from } => format!("Reroute {from}→"),
+        other => format!("{other:?} on "),
+    };
+    let payload = copy.payload.as_ref().map(|payload| format!(" with {payload}")).unwrap_or_default();
+    format!("{}: {verdict}{}{payload}", copy.rule.name, copy.provider)
 }
 
 fn walk_once(
@@ -221,10 +239,12 @@ fn walk_once(
     };
     let Ok(decision) = rules.walk(&mut subject, now, resume, host, trace);
     let tag = decision.tag();
-    let Decision { verdict, rule, admitted_by, rewritten_by, .. } = decision;
+    let resume = decision.resume_point();
+    let Decision { verdict, rule, admitted_by, rewritten_by, copies, .. } = decision;
     let names = |rules: &[&Rule]| rules.iter().map(|rule| rule.name.clone()).collect();
     Walked {
-        resume: rule.filter(|_| verdict == Verdict::Capture).map(Rule::resume_point),
+        resume,
+        copies: copies.iter().map(copy).collect(),
         verdict,
         tag,
         rule: rule.map(|rule| rule.name.clone()),

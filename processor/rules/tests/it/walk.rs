@@ -158,11 +158,24 @@ fn state_is_asked_of_the_host() {
     let text = |condition: &str| format!("rules:\n  - {{name: a, condition: {condition}, action: {{type: allow}}}}\n");
     for (condition, call, answer, expected) in [
         ("{state_seen: mail, within_seconds: 60}", "state_seen(\"mail\",60)", json!(true), true),
-        ("{state_seen: mail}", "state_seen(\"mail\",null)", json!(true), true),
+        ("{state_seen: mail}", "state_seen(\"mail\",3600)", json!(true), true),
         ("{state_seen: mail}", "state_seen(\"mail\",60)", json!(true), false),
-        ("{state_counter: sent, gte: 5}", "state_counter(\"sent\")", json!(5), true),
-        ("{state_counter: sent, gte: 5, lt: 6}", "state_counter(\"sent\")", json!(6), false),
-        ("{state_counter: sent, gte: 5}", "state_counter(\"sent\")", json!(null), false),
+        ("{state_counter: sent, gte: 5}", "state_counter(\"sent\",3600)", json!(5), true),
+        ("{state_counter: sent, gte: 5, lt: 6}", "state_counter(\"sent\",3600)", json!(6), false),
+        ("{state_counter: sent, gte: 5}", "state_counter(\"sent\",3600)", json!(null), false),
+        (
+            "{state_counter: action.payload.n, eq: 2, within_seconds: 9}",
+            "state_counter(\"action.payload.n\",1,9)",
+            json!(2),
+            true,
+        ),
+        (
+            "{state_counter: [payload.n, tenant, metadata.none], eq: 2}",
+            "state_counter(\"action.payload.n,action.tenant,action.metadata.none\",1,\"t1\",null,3600)",
+            json!(2),
+            true,
+        ),
+        ("{state_seen: metadata.x}", "state_seen(\"action.metadata.x\",null,3600)", json!(true), true),
         (
             "{call: get_event_state, args: [action.id], eq: firing}",
             "get_event_state(\"action-1\")",
