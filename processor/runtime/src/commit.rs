@@ -5,9 +5,9 @@ use std::time::Duration;
 pub struct CommitLimits {
     /// Longest time that a transaction stays open, in milliseconds.
     pub interval_ms: u64,
-    /// Most inputs in a transaction.
+    /// Most inputs in a transaction, records and timers.
     pub max_records: usize,
-    /// Most bytes written by a transaction, state aside.
+    /// Most bytes written by a transaction, state included.
     pub max_bytes: usize,
 }
 
@@ -22,9 +22,9 @@ impl Default for CommitLimits {
 pub(crate) struct Transaction {
     /// When it began, on the monotonic clock.
     pub(crate) began: Duration,
-    /// Inputs in it.
+    /// Inputs in it, records and timers.
     pub(crate) records: usize,
-    /// Bytes written in it.
+    /// Bytes written in it, those of state that was written again included.
     pub(crate) bytes: usize,
 }
 

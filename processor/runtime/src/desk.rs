@@ -1,8 +1,10 @@
+mod firing;
+
 use crate::clock::Clock;
 use crate::commit::Transaction;
 use crate::log::{InRecord, InTopic, LogError, OutRecord, OutTopic, SendError, Sink, Tag};
 use crate::metrics::Tally;
-use crate::outbox::Outbox;
+use crate::outbox::{MAX_EFFECT_BYTES, Origin, Outbox};
 use crate::store::Store;
 use crate::task::{Phase, Task};
 use crate::worker::{Trouble, WorkerConfig};
@@ -14,6 +16,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Most inputs remembered as refused by the broker; more than one at a time is rare.
 const MAX_REFUSED: usize = 1_000;
 
+/// What makes an input of a transaction itself, should it come again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Identity {
+    /// A record, by its place.
+    Record(InTopic, i32, i64),
+    /// A timer, by its task, time and entry.
+    Timer(i32, i64, Vec<u8>),
+}
+
+/// Why an input is set aside: a dead letter's code, and the reason in words.
+type Problem = (&'static str, String);
+
 /// Where a worker decides: its tasks, and the transaction that their effects go into.
 pub(crate) struct Desk<O, S, C> {
     pub(crate) config: WorkerConfig,
@@ -24,11 +38,13 @@ pub(crate) struct Desk<O, S, C> {
     pub(crate) sink: Option<O>,
     pub(crate) transaction: Option<Transaction>,
     /// The open transaction's inputs, by number.
-    inputs: Vec<(InTopic, i32, i64)>,
+    inputs: Vec<Identity>,
     /// Inputs whose effects the broker refuses, with its reason.
-    refused: FxHashMap<(InTopic, i32, i64), String>,
+    refused: FxHashMap<Identity, String>,
     outbox: Outbox,
     tally: Tally,
+    /// The entry whose timer is being fired, as it was before.
+    entry: Vec<u8>,
 }
 
 impl<O, S: Store, C: Clock> Desk<O, S, C> {
@@ -44,6 +60,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             refused: FxHashMap::default(),
             outbox: Outbox::default(),
             tally: Tally::default(),
+            entry: Vec::new(),
         }
     }
 
@@ -92,18 +109,46 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             return Ok(());
         }
         self.open()?;
-        let number = u32::try_from(self.inputs.len()).unwrap_or(u32::MAX);
-        let identity = (record.topic, record.partition, record.offset);
-        self.inputs.push(identity);
-        let stepped = match self.refused.remove(&identity) {
-            Some(reason) => self.dead_letter(record, "EFFECT_REFUSED", reason),
-            None => self.step(record, definitions)?,
+        // Taken out for a moment: what is decided refers to it.
+        let topics = std::mem::take(&mut self.config.topics);
+        let result = self.decide(record, input(record, &topics), definitions);
+        self.config.topics = topics;
+        result
+    }
+
+    fn decide<G>(&mut self, record: &InRecord<'_>, input: Input<'_>, definitions: &Definitions) -> Result<(), Trouble>
+    where
+        O: Sink<G>,
+    {
+        let identity = Identity::Record(record.topic, record.partition, record.offset);
+        let attempt = match self.refused.remove(&identity) {
+            Some(reason) => Err(("EFFECT_REFUSED", reason)),
+            None => self.attempt(record.partition, &input, definitions)?,
         };
-        let topic = &self.config.topics[record.topic as usize];
-        let bytes = self.outbox.keep(record, topic, number);
+        let stepped = attempt.unwrap_or_else(|problem| self.set_aside(record.partition, &input.source, problem));
         if let Some(task) = self.tasks.get_mut(&record.partition) {
-            task.overlay.keep_step();
             task.positions[record.topic as usize] = record.offset + 1;
+        }
+        let origin = Origin { source: input.source, key: record.key, value: record.value, headers: &record.headers };
+        self.keep(record.partition, identity, &origin, stepped)
+    }
+
+    /// Takes a step into the open transaction.
+    fn keep<G>(
+        &mut self,
+        partition: i32,
+        identity: Identity,
+        origin: &Origin<'_>,
+        stepped: Stepped,
+    ) -> Result<(), Trouble>
+    where
+        O: Sink<G>,
+    {
+        let number = u32::try_from(self.inputs.len()).unwrap_or(u32::MAX);
+        self.inputs.push(identity);
+        let mut bytes = self.outbox.keep(origin, number);
+        if let Some(task) = self.tasks.get_mut(&partition) {
+            bytes += task.overlay.keep_step();
         }
         self.tally.count(stepped);
         if let Some(open) = &mut self.transaction {
@@ -142,42 +187,44 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         Ok(())
     }
 
-    /// Runs the step; whatever is wrong with the input or its state ends as a dead letter.
-    fn step(&mut self, record: &InRecord<'_>, definitions: &Definitions) -> Result<Stepped, Trouble> {
-        let Some(task) = self.tasks.get_mut(&record.partition) else { return Err(no_task(record).into()) };
+    /// Runs the step. Whatever is wrong with the input or its state is a reason to set it aside.
+    fn attempt(
+        &mut self,
+        partition: i32,
+        input: &Input<'_>,
+        definitions: &Definitions,
+    ) -> Result<Result<Stepped, Problem>, Trouble> {
+        let Some(task) = self.tasks.get_mut(&partition) else { return Err(no_task(partition).into()) };
         let now = task.clock.advance(self.now);
-        self.outbox.begin(record.partition, now);
-        let input = input(record, &self.config.topics);
-        let whom = acteon_core::Task { partition: record.partition, partitions: self.config.partitions };
+        self.outbox.begin(partition, now);
+        let whom = acteon_core::Task { partition, partitions: self.config.partitions };
         let (overlay, outbox) = (&mut task.overlay, &mut self.outbox);
         let began = self.tally.start_step(&self.clock);
-        let result = catch_unwind(AssertUnwindSafe(|| step(definitions, whom, overlay, now, &input, outbox)));
+        let result = catch_unwind(AssertUnwindSafe(|| step(definitions, whom, overlay, now, input, outbox)));
         self.tally.end_step(began, &self.clock);
-        let problem = match result {
-            Ok(Ok(stepped)) => match self.outbox.oversize() {
-                None => return Ok(stepped),
-                Some(bytes) => {
-                    let limit = crate::outbox::MAX_EFFECT_BYTES;
-                    ("EFFECT_TOO_LARGE", format!("an effect has {bytes} bytes; the limit is {limit}"))
-                }
-            },
-            Ok(Err(StepError(StateError::Store(reason)))) => {
-                return Err(LogError::Fatal(reason).into());
-            }
-            Ok(Err(StepError(error @ StateError::Corrupt { .. }))) => ("CORRUPT_STATE", error.to_string()),
-            Err(panic) => ("PANIC", panic_message(&*panic)),
+        let too_large = |what: &str, bytes: usize| {
+            let message = format!("{what} has {bytes} bytes; the limit is {MAX_EFFECT_BYTES}");
+            Ok(Err(("EFFECT_TOO_LARGE", message)))
         };
-        tracing::error!(topic = ?record.topic, partition = record.partition, offset = record.offset,
-            code = problem.0, reason = problem.1, "input set aside");
-        Ok(self.dead_letter(record, problem.0, problem.1))
+        match result {
+            Ok(Ok(stepped)) => match (self.outbox.oversize(), task.overlay.largest_in_step()) {
+                (Some(bytes), _) => too_large("an effect", bytes),
+                (None, bytes) if bytes > MAX_EFFECT_BYTES => too_large("an entry of the state", bytes),
+                _ => Ok(Ok(stepped)),
+            },
+            Ok(Err(StepError(StateError::Store(reason)))) => Err(LogError::Fatal(reason).into()),
+            Ok(Err(StepError(error @ StateError::Corrupt { .. }))) => Ok(Err(("CORRUPT_STATE", error.to_string()))),
+            Err(panic) => Ok(Err(("PANIC", panic_message(&*panic)))),
+        }
     }
 
     /// Replaces whatever a step left by a dead letter.
-    fn dead_letter(&mut self, record: &InRecord<'_>, code: &str, message: String) -> Stepped {
-        if let Some(task) = self.tasks.get_mut(&record.partition) {
+    fn set_aside(&mut self, partition: i32, source: &Coordinates<'_>, (code, message): Problem) -> Stepped {
+        tracing::error!(%source, code, reason = message, "input set aside");
+        if let Some(task) = self.tasks.get_mut(&partition) {
             task.overlay.drop_step();
             let now = task.clock.advance(self.now);
-            self.outbox.begin(record.partition, now);
+            self.outbox.begin(partition, now);
         }
         self.outbox.dead_letter(DeadLetterReason { code: code.to_owned(), message });
         Stepped::DeadLettered
@@ -188,7 +235,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         if let Some(input) = input
             && self.refused.len() < MAX_REFUSED
         {
-            self.refused.insert(*input, reason);
+            self.refused.insert(input.clone(), reason);
         }
     }
 
@@ -218,8 +265,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         for (partition, task) in self.tasks.iter_mut().filter(|(_, task)| task.is_touched()) {
             let end = ends.iter().find(|(of, _)| of == partition).map(|(_, end)| *end).unwrap_or_default();
             let reached = task.overlay.store.offsets().max(end);
-            task.overlay.apply(reached, now)?;
-            task.committed = task.positions;
+            task.apply(reached, now)?;
         }
         self.tally.committed(open, self.clock.monotonic().saturating_sub(began));
         Ok(())
@@ -240,7 +286,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
                 match sink.send(&record, Tag::Changelog) {
                     Ok(()) => {}
                     Err(SendError::Log(error)) => return Err(error),
-                    // Keys and values of state have limits far below any client's.
+                    // A step that writes a key or a value near the client's limit was set aside.
                     Err(SendError::TooLarge(reason)) => return Err(LogError::Fatal(reason)),
                 }
             }
@@ -248,16 +294,15 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         Ok(())
     }
 
-    /// The input offsets that the transaction moves.
+    /// The input offsets that the transaction moves. Of a task that only fired timers it is one that stands still: with
+    /// none, a commit would not show that the task is still ours.
     fn offsets(&self) -> Vec<(i32, InTopic, i64)> {
         let mut offsets = Vec::new();
-        for (partition, task) in &self.tasks {
-            for topic in InTopic::ALL {
-                let position = task.positions[topic as usize];
-                if position != task.committed[topic as usize] {
-                    offsets.push((*partition, topic, position));
-                }
-            }
+        for (partition, task) in self.tasks.iter().filter(|(_, task)| task.is_touched()) {
+            let moved = |topic: &InTopic| task.positions[*topic as usize] != task.committed[*topic as usize];
+            let stands_still = task.positions == task.committed;
+            let topics = InTopic::ALL.into_iter().filter(moved).chain(stands_still.then_some(InTopic::Actions));
+            offsets.extend(topics.map(|topic| (*partition, topic, task.positions[topic as usize])));
         }
         offsets
     }
@@ -267,8 +312,8 @@ fn no_producer() -> LogError {
     LogError::Retriable("there is no producer yet".to_owned())
 }
 
-fn no_task(record: &InRecord<'_>) -> LogError {
-    LogError::Retriable(format!("task {} is not here any more", record.partition))
+fn no_task(partition: i32) -> LogError {
+    LogError::Retriable(format!("task {partition} is not here any more"))
 }
 
 fn input<'i>(record: &'i InRecord<'_>, topics: &'i [String; 4]) -> Input<'i> {
@@ -297,3 +342,6 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     format!("the decision core panicked: {}", text.unwrap_or_else(|| "no message".to_owned()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,7 @@ mod processor;
 mod rocks;
 mod store;
 mod task;
+mod timers;
 mod worker;
 
 pub use clock::{Clock, SystemClock};
@@ -31,5 +32,5 @@ pub use log::{
 pub use metrics::describe;
 pub use processor::{Health, Processor, ProcessorConfig, TaskHealth};
 pub use rocks::{RocksStores, StoreLimits};
-pub use store::{Store, StoreError, Stores, Write};
+pub use store::{DueTimers, Store, StoreError, Stores, Timer, Write};
 pub use worker::{Progress, TaskState, Worker, WorkerConfig, WorkerError};

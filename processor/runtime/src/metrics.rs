@@ -22,10 +22,11 @@ pub fn describe() {
     describe_counter!("acteon_timers_fired_total", "Timers that fired");
     describe_counter!("acteon_timers_stale_total", "Timers whose entry had gone or moved when they came due");
     describe_counter!("acteon_processor_recoveries_total", "Transactions dropped and tasks restored");
+    describe_histogram!("acteon_timers_lag_seconds", "Time from when a timer was due to its firing");
     describe_histogram!("acteon_processor_step_seconds", "Time of a decision, sampled");
     describe_histogram!("acteon_processor_commit_seconds", "Time of a commit");
     describe_histogram!("acteon_processor_commit_records", "Inputs in a transaction");
-    describe_histogram!("acteon_processor_commit_bytes", "Bytes written by a transaction, state aside");
+    describe_histogram!("acteon_processor_commit_bytes", "Bytes written by a transaction, state included");
     describe_gauge!("acteon_processor_lag", "Records of a topic not yet processed, by topic and partition");
     describe_gauge!("acteon_processor_restored_records", "Changelog records read since assignment, by partition");
     describe_gauge!("acteon_processor_restoring_tasks", "Tasks that are being restored");
@@ -53,6 +54,9 @@ pub(crate) struct Tally {
     commit_seconds: Histogram,
     commit_records: Histogram,
     commit_bytes: Histogram,
+    /// By how much each timer was late, in milliseconds.
+    lags: Vec<i64>,
+    timers_lag_seconds: Histogram,
 }
 
 /// Counters beside those of outcomes, in the order of [`other_index`].
@@ -76,6 +80,8 @@ impl Default for Tally {
             commit_seconds: histogram!("acteon_processor_commit_seconds"),
             commit_records: histogram!("acteon_processor_commit_records"),
             commit_bytes: histogram!("acteon_processor_commit_bytes"),
+            lags: Vec::new(),
+            timers_lag_seconds: histogram!("acteon_timers_lag_seconds"),
         }
     }
 }
@@ -97,10 +103,20 @@ fn index(stepped: Stepped) -> usize {
 impl Tally {
     pub(crate) fn count(&mut self, stepped: Stepped) {
         self.counts[index(stepped)] += 1;
+        // An action that a timer released has become something, too.
+        if let Stepped::Fired(Some(outcome)) = stepped {
+            self.counts[outcome as usize] += 1;
+        }
+    }
+
+    /// Counts a timer that was late by so many milliseconds.
+    pub(crate) fn count_lag(&mut self, lag_ms: i64) {
+        self.lags.push(lag_ms);
     }
 
     pub(crate) fn clear(&mut self) {
         self.counts.fill(0);
+        self.lags.clear();
     }
 
     /// Begins to time a step, where it is one of those that are.
@@ -122,6 +138,9 @@ impl Tally {
                 counter.increment(*count);
                 *count = 0;
             }
+        }
+        for lag_ms in self.lags.drain(..) {
+            self.timers_lag_seconds.record(lag_ms as f64 / 1e3);
         }
         self.commit_seconds.record(took.as_secs_f64());
         self.commit_records.record(transaction.records as f64);

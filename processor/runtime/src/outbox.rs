@@ -1,11 +1,11 @@
-use crate::log::{InRecord, OutRecord, OutTopic, SendError, Sink, Tag};
+use crate::log::{OutRecord, OutTopic, SendError, Sink, Tag};
 use acteon_core::Effects;
 use acteon_schemas::{AuditRecord, Coordinates, DeadLetter, DeadLetterReason, Dispatch, OutcomeRecord, headers};
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Largest value of an effect, in bytes: an input at its limit, with room for what a decision adds. The topology gives
+/// Largest value of an effect or of an entry of the state, in bytes: an input at its limit, with room for what a decision adds. The topology gives
 /// the topics that processors write a larger `max.message.bytes`.
 pub(crate) const MAX_EFFECT_BYTES: usize = 1024 * 1024 + 512 * 1024;
 /// W3C trace context, carried from an input to its effects.
@@ -14,6 +14,15 @@ const TRACEPARENT: &str = "traceparent";
 /// Effects are handed to the producer when so many bytes have gathered, or at the commit: what is handed over at once is
 /// sent in few large batches, without making a lone record wait for company.
 pub(crate) const SEND_CHUNK_BYTES: usize = 512 * 1024;
+
+/// What effects take from their input: where it stands, and its own bytes.
+#[derive(Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) source: Coordinates<'a>,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) headers: &'a [(&'a str, &'a [u8])],
+}
 
 /// The effects of a transaction that the producer has not been given yet. A step's effects are kept all or none.
 #[derive(Debug, Default)]
@@ -80,10 +89,10 @@ impl Outbox {
     }
 
     /// Keeps the step's effects, as those of the transaction's input with this number; returns their bytes.
-    pub(crate) fn keep(&mut self, input: &InRecord<'_>, source_topic: &str, number: u32) -> usize {
+    pub(crate) fn keep(&mut self, input: &Origin<'_>, number: u32) -> usize {
         let before = self.step.0;
         for place in self.step.1..self.pending.len() {
-            let headers = self.headers(&self.pending[place].kind, input, source_topic);
+            let headers = self.headers(&self.pending[place].kind, input);
             let key = self.own(self.pending[place].key.clone(), input.key);
             let value = self.own(self.pending[place].value.clone(), input.value);
             let pending = &mut self.pending[place];
@@ -149,14 +158,13 @@ impl Outbox {
     }
 
     /// The headers of an effect: its own, and of its input's all or the trace context alone.
-    fn headers(&self, kind: &Kind, input: &InRecord<'_>, topic: &str) -> Vec<(String, Vec<u8>)> {
-        let source = || Coordinates { topic: topic.into(), partition: input.partition, offset: input.offset };
+    fn headers(&self, kind: &Kind, input: &Origin<'_>) -> Vec<(String, Vec<u8>)> {
         let own = |(name, value): (&str, String)| (name.to_owned(), value.into_bytes());
         let (mut headers, whole): (Vec<_>, bool) = match kind {
             Kind::Outcome | Kind::Audit | Kind::Dispatch { .. } => (Vec::new(), false),
-            Kind::Repartition => (vec![own((headers::ORIGIN, source().to_string()))], true),
+            Kind::Repartition => (vec![own((headers::ORIGIN, input.source.to_string()))], true),
             Kind::DeadLetter { reason } => {
-                (DeadLetter::to_headers(&source(), reason, self.now).into_iter().map(own).collect(), true)
+                (DeadLetter::to_headers(&input.source, reason, self.now).into_iter().map(own).collect(), true)
             }
         };
         let carried = input.headers.iter().filter(|(name, _)| whole || *name == TRACEPARENT);

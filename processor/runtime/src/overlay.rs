@@ -1,25 +1,49 @@
-use crate::store::Store;
-use acteon_core::{State, StateError};
+use crate::log::ChangelogOffsets;
+use crate::store::{Store, StoreError, Timer};
+use acteon_core::{State, StateError, due_at, keys};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+type Value = Option<Vec<u8>>;
 
 /// A task's state inside a transaction: the store, under the writes that are not committed yet, under the writes of the
 /// step that is being made.
 #[derive(Debug)]
 pub(crate) struct Overlay<S> {
     pub(crate) store: S,
-    writes: FxHashMap<Vec<u8>, Option<Vec<u8>>>,
-    step: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Writes to the stores that each action asks for whole keys.
+    hashed: FxHashMap<Vec<u8>, Value>,
+    /// Writes to all others: features scan these, for each action.
+    ordered: BTreeMap<Vec<u8>, Value>,
+    step: Vec<(Vec<u8>, Value)>,
     found: Vec<u8>,
+}
+
+/// Whether a key is of a store that is hardly ever scanned, and looked up with each action.
+fn is_hashed(key: &[u8]) -> bool {
+    use keys::Store::{Clock, Dedup, Seen, Throttle};
+    key.first().is_some_and(|tag| [Dedup, Throttle, Seen, Clock].iter().any(|store| *store as u8 == *tag))
 }
 
 impl<S: Store> Overlay<S> {
     pub(crate) fn new(store: S) -> Self {
-        Self { store, writes: FxHashMap::default(), step: Vec::new(), found: Vec::new() }
+        let (hashed, ordered) = (FxHashMap::default(), BTreeMap::new());
+        Self { store, hashed, ordered, step: Vec::new(), found: Vec::new() }
     }
 
-    /// Keeps the step's writes for the transaction.
-    pub(crate) fn keep_step(&mut self) {
-        self.writes.extend(self.step.drain(..));
+    /// Keeps the step's writes for the transaction; returns their bytes.
+    pub(crate) fn keep_step(&mut self) -> usize {
+        let mut bytes = 0;
+        for (key, value) in self.step.drain(..) {
+            bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+            if is_hashed(&key) {
+                self.hashed.insert(key, value);
+            } else {
+                self.ordered.insert(key, value);
+            }
+        }
+        bytes
     }
 
     /// Forgets the step's writes.
@@ -27,28 +51,64 @@ impl<S: Store> Overlay<S> {
         self.step.clear();
     }
 
-    /// The transaction's writes: the last one of each key.
-    pub(crate) fn writes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+    /// The size in bytes of the largest value that the step has written.
+    pub(crate) fn largest_in_step(&self) -> usize {
+        self.step.iter().filter_map(|(_, value)| value.as_ref().map(Vec::len)).max().unwrap_or(0)
     }
 
-    /// Moves the transaction's writes into the store.
+    /// The transaction's writes: the last one of each key.
+    pub(crate) fn writes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let all = self.hashed.iter().chain(&self.ordered);
+        all.map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
+    /// Moves the transaction's writes into the store, and takes spent timers out of it; returns the first of the timers
+    /// that were set.
     pub(crate) fn apply(
         &mut self,
-        offsets: crate::log::ChangelogOffsets,
+        spent: &[Timer],
+        offsets: ChangelogOffsets,
         now: i64,
-    ) -> Result<(), crate::store::StoreError> {
-        let writes = &self.writes;
-        let mut iter = writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
-        self.store.apply(&mut iter, offsets, now)?;
-        self.writes.clear();
-        Ok(())
+    ) -> Result<Option<Timer>, StoreError> {
+        let all = self.hashed.iter().chain(&self.ordered);
+        let mut writes = all.map(|(key, value)| (key.as_slice(), value.as_deref()));
+        self.store.apply(&mut writes, spent, offsets, now)?;
+        // No hashed store has timers.
+        let timers = self.ordered.iter().filter_map(|(key, value)| Some((due_at(key, value.as_ref()?)?, key)));
+        let earliest = timers.min().map(|(due, key)| Timer { due, key: key.clone() });
+        self.hashed.clear();
+        self.ordered.clear();
+        Ok(earliest)
     }
 
     /// Forgets everything that is not in the store.
     pub(crate) fn discard(&mut self) {
         self.step.clear();
-        self.writes.clear();
+        self.hashed.clear();
+        self.ordered.clear();
+    }
+
+    /// What the writes say about the keys under a prefix: whether each is set. Of those that are, no more than `limit`
+    /// are needed.
+    fn above(&self, prefix: &[u8], limit: usize) -> BTreeMap<&[u8], bool> {
+        let in_step = || self.step.iter().filter(|(key, _)| key.starts_with(prefix));
+        let deleted = in_step().filter(|(_, value)| value.is_none()).count();
+        let mut left = limit.saturating_add(deleted);
+        let range = self.ordered.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
+        let mut above = BTreeMap::new();
+        for (key, value) in range.take_while(|(key, _)| key.starts_with(prefix)) {
+            above.insert(key.as_slice(), value.is_some());
+            left -= usize::from(value.is_some());
+            if left == 0 {
+                break;
+            }
+        }
+        if prefix.is_empty() || is_hashed(prefix) {
+            let hashed = self.hashed.iter().filter(|(key, _)| key.starts_with(prefix));
+            above.extend(hashed.map(|(key, value)| (key.as_slice(), value.is_some())));
+        }
+        above.extend(in_step().map(|(key, value)| (key.as_slice(), value.is_some())));
+        above
     }
 }
 
@@ -57,7 +117,8 @@ impl<S: Store> State for Overlay<S> {
         if let Some((_, value)) = self.step.iter().rev().find(|(written, _)| written == key) {
             return Ok(value.as_deref());
         }
-        if let Some(value) = self.writes.get(key) {
+        let written = if is_hashed(key) { self.hashed.get(key) } else { self.ordered.get(key) };
+        if let Some(value) = written {
             return Ok(value.as_deref());
         }
         self.found.clear();
@@ -66,21 +127,19 @@ impl<S: Store> State for Overlay<S> {
     }
 
     fn scan(&mut self, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StateError> {
-        // Deletions above can hide that many keys below.
-        let hidden = self.writes.len() + self.step.len();
-        let below = self
-            .store
-            .scan(prefix, limit.saturating_add(hidden))
-            .map_err(|error| StateError::Store(error.to_string()))?;
-        let mut keys: std::collections::BTreeSet<Vec<u8>> = below.into_iter().collect();
-        let above = self.writes.iter().chain(self.step.iter().map(|(k, v)| (k, v)));
-        for (key, value) in above.filter(|(key, _)| key.starts_with(prefix)) {
-            match value {
-                Some(_) => keys.insert(key.clone()),
-                None => keys.remove(key),
-            };
+        if limit == 0 {
+            return Ok(Vec::new());
         }
-        Ok(keys.into_iter().take(limit).collect())
+        let above = self.above(prefix, limit);
+        // Deletions above can hide that many keys below.
+        let hidden = above.values().filter(|is_set| !**is_set).count();
+        let below = self.store.scan(prefix, limit.saturating_add(hidden));
+        let below = below.map_err(|error| StateError::Store(error.to_string()))?;
+        let mut keys: Vec<Vec<u8>> = below.into_iter().filter(|key| !above.contains_key(key.as_slice())).collect();
+        keys.extend(above.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key.to_vec()));
+        keys.sort_unstable();
+        keys.truncate(limit);
+        Ok(keys)
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) {
@@ -91,3 +150,6 @@ impl<S: Store> State for Overlay<S> {
         self.step.push((key.to_vec(), None));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
+mod timers;
+
 use crate::log::ChangelogOffsets;
-use crate::store::{Store, StoreError, Stores, Write};
-use acteon_core::{PartitionClock, is_expired, keys};
+use crate::store::{DueTimers, Store, StoreError, Stores, Timer, Write};
+use acteon_core::{PartitionClock, due_at, is_expired, keys};
 use rocksdb::{
     BlockBasedOptions, Cache, DB, Direction, ErrorKind, IteratorMode, Options, WriteBatch, WriteBufferManager,
     WriteOptions, compaction_filter::Decision,
@@ -10,10 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// Key of a store's own record; no state key begins with this tag.
+/// What the keys of a store's own records begin with; no state key does.
+const OWN: u8 = 0;
+/// Key of a store's record of itself.
 const META_KEY: &[u8] = b"\0meta";
-/// The version that the record is written with.
-const META_VERSION: u8 = 1;
+/// The version that the record is written with. Since 2 there are timers beside the state.
+const META_VERSION: u8 = 2;
 /// Bytes of the record before the cluster's id.
 const META_BYTES: usize = 25;
 /// Bits a key of the bloom filters (one lookup in a hundred reads a block for nothing).
@@ -202,7 +206,8 @@ impl Store for RocksStore {
 
     fn scan(&self, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut keys = Vec::new();
-        for entry in self.db()?.iterator(IteratorMode::From(prefix, Direction::Forward)) {
+        let from = if prefix.is_empty() { &[OWN + 1] } else { prefix };
+        for entry in self.db()?.iterator(IteratorMode::From(from, Direction::Forward)) {
             let (key, _) = entry.map_err(|error| failed(&self.path, &error))?;
             if !key.starts_with(prefix) || keys.len() >= limit {
                 break;
@@ -212,19 +217,31 @@ impl Store for RocksStore {
         Ok(keys)
     }
 
+    fn due(&self, from: &Timer, until: i64, limit: usize) -> Result<DueTimers, StoreError> {
+        timers::due(self.db()?, from, until, limit).map_err(|error| failed(&self.path, &error))
+    }
+
     fn apply(
         &mut self,
         writes: &mut dyn Iterator<Item = Write<'_>>,
+        spent: &[Timer],
         offsets: ChangelogOffsets,
         now: i64,
     ) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
         let mut clock = None;
+        for timer in spent {
+            batch.delete(timers::index_key(timer.due, &timer.key));
+        }
         for (key, value) in writes {
             clock = clock.or_else(|| PartitionClock::read(key, value?));
-            match value {
-                Some(value) => batch.put(key, value),
-                None => batch.delete(key),
+            let Some(value) = value else {
+                batch.delete(key);
+                continue;
+            };
+            batch.put(key, value);
+            if let Some(due) = due_at(key, value) {
+                batch.put(timers::index_key(due, key), []);
             }
         }
         let mut meta = Vec::with_capacity(META_BYTES + self.cluster_id.len());
@@ -295,84 +312,4 @@ fn failed(path: &Path, error: &rocksdb::Error) -> StoreError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stores(directory: &Path, cluster: &str) -> RocksStores {
-        RocksStores::new(directory, cluster, StoreLimits::default())
-    }
-
-    fn put(store: &mut RocksStore, key: &[u8], value: &[u8], at: i64) {
-        let offsets = ChangelogOffsets { compacted: at, expiring: at };
-        store.apply(&mut [(key, Some(value))].into_iter(), offsets, at).unwrap();
-    }
-
-    #[test]
-    fn state_and_offsets_survive_a_reopen_together() {
-        let (directory, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut store = stores(directory.path(), "c").open(3, 0).unwrap();
-        put(&mut store, b"\x10k", b"v", 7);
-        store.flush().unwrap();
-        put(&mut store, b"\x10lost", b"v", 8);
-        // Not flushed: in what a kill would leave now, both the write and its offset are missing.
-        std::fs::create_dir(killed.path().join("3")).unwrap();
-        for file in std::fs::read_dir(directory.path().join("3")).unwrap() {
-            let file = file.unwrap();
-            std::fs::copy(file.path(), killed.path().join("3").join(file.file_name())).unwrap();
-        }
-        let store = stores(killed.path(), "c").open(3, 9).unwrap();
-        let mut out = Vec::new();
-        assert!(store.get(b"\x10k", &mut out).unwrap());
-        assert_eq!(out, b"v");
-        assert_eq!(store.scan(b"\x10", 10).unwrap(), [b"\x10k"]);
-        assert_eq!(store.offsets(), ChangelogOffsets { compacted: 7, expiring: 7 });
-    }
-
-    #[test]
-    fn state_of_another_cluster_or_from_long_ago_is_dropped() {
-        let directory = tempfile::tempdir().unwrap();
-        for (cluster, now, kept) in
-            [("a", 1_000, true), ("b", 1_000, false), ("b", 1_000 + StoreLimits::default().max_idle_ms + 1, false)]
-        {
-            let mut store = stores(directory.path(), "a").open(0, 1_000).unwrap();
-            put(&mut store, b"\x10k", b"v", 1_000);
-            store.flush().unwrap();
-            drop(store);
-            let store = stores(directory.path(), cluster).open(0, now).unwrap();
-            assert_eq!(store.get(b"\x10k", &mut Vec::new()).unwrap(), kept, "{cluster} {now}");
-            assert_eq!(store.offsets() == ChangelogOffsets::default(), !kept);
-        }
-    }
-
-    #[test]
-    fn expired_entries_are_compacted_away() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
-        let value = |expires: i64| [&[1_u8][..], &expires.to_be_bytes()].concat();
-        put(&mut store, b"\x10old", &value(500), 100);
-        // The wall may be ahead, and put back later: the partition's own time counts.
-        put(&mut store, b"\x10new", &value(5_000), 9_000);
-        put(&mut store, b"\x01", &1_000_i64.to_be_bytes(), 9_000);
-        store.flush().unwrap();
-        store.db().unwrap().compact_range(None::<&[u8]>, None::<&[u8]>);
-        assert_eq!(store.scan(b"\x10", 10).unwrap(), [b"\x10new".to_vec()]);
-    }
-
-    #[test]
-    fn a_corrupt_store_is_made_anew() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
-        put(&mut store, b"\x10k", b"v", 5);
-        store.flush().unwrap();
-        drop(store);
-        std::fs::write(directory.path().join("0/CURRENT"), b"MANIFEST-999999\n").unwrap();
-        let store = stores(directory.path(), "c").open(0, 6).unwrap();
-        assert_eq!(store.offsets(), ChangelogOffsets::default());
-    }
-
-    #[test]
-    fn an_unwritable_directory_is_named() {
-        let error = stores(Path::new("/proc/nothing"), "c").open(0, 0).err().unwrap();
-        assert!(error.to_string().contains("/proc/nothing/0"), "{error}");
-    }
-}
+mod tests;

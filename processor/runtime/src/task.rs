@@ -1,6 +1,7 @@
 use crate::log::{ChangelogOffsets, Positions};
 use crate::overlay::Overlay;
 use crate::store::{Store, StoreError};
+use crate::timers::Timers;
 use acteon_core::{PartitionClock, is_expired, keys};
 
 /// Writes kept together while a task is being restored.
@@ -23,6 +24,7 @@ pub(crate) struct Task<S> {
     pub(crate) phase: Phase,
     pub(crate) overlay: Overlay<S>,
     pub(crate) clock: PartitionClock,
+    pub(crate) timers: Timers,
     /// Next offsets, the open transaction's included.
     pub(crate) positions: Positions,
     /// Next offsets as committed.
@@ -40,6 +42,7 @@ impl<S: Store> Task<S> {
             phase: Phase::Unread,
             overlay: Overlay::new(store),
             clock: PartitionClock::default(),
+            timers: Timers::new(),
             positions: Positions::default(),
             committed: Positions::default(),
             restored: 0,
@@ -50,7 +53,22 @@ impl<S: Store> Task<S> {
 
     /// Whether the open transaction has anything of this task.
     pub(crate) fn is_touched(&self) -> bool {
-        self.positions != self.committed
+        self.positions != self.committed || !self.timers.spent().is_empty()
+    }
+
+    /// Moves what the transaction wrote into the store, which then stands at `reached`.
+    pub(crate) fn apply(&mut self, reached: ChangelogOffsets, now: i64) -> Result<(), StoreError> {
+        let earliest = self.overlay.apply(self.timers.spent(), reached, now)?;
+        self.timers.applied(earliest);
+        self.committed = self.positions;
+        Ok(())
+    }
+
+    /// Empties the store: the state is read from its log's beginning.
+    pub(crate) fn start_over(&mut self) -> Result<(), StoreError> {
+        self.restore_batch.clear();
+        self.restored_clock = 0;
+        self.overlay.store.clear()
     }
 
     /// Takes a record of its changelogs. What has expired by the partition's own time is deleted rather than kept; by the
@@ -72,7 +90,7 @@ impl<S: Store> Task<S> {
         // Until all has been read the offsets stay: reading the same records again leads to the same state.
         let offsets = reached.unwrap_or_else(|| store.offsets());
         let mut writes = self.restore_batch.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
-        store.apply(&mut writes, offsets, now)?;
+        store.apply(&mut writes, &[], offsets, now)?;
         self.restore_batch.clear();
         Ok(())
     }
@@ -80,8 +98,25 @@ impl<S: Store> Task<S> {
     /// Drops what is not committed; the task has to be restored before it goes on.
     pub(crate) fn reset(&mut self) {
         self.overlay.discard();
+        self.timers = Timers::new();
         self.restore_batch.clear();
         self.positions = self.committed;
         self.phase = Phase::Unread;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    #[test]
+    fn what_was_read_before_a_restore_starts_over_is_forgotten() {
+        let mut task = Task::new(MemoryStore::default());
+        task.restore(b"\x20old", Some(b"v"), 0).unwrap();
+        task.start_over().unwrap();
+        task.restore(b"\x20new", Some(b"v"), 0).unwrap();
+        task.flush_restore(Some(ChangelogOffsets { compacted: 1, expiring: 0 }), 0).unwrap();
+        assert_eq!(task.overlay.store.entries.keys().collect::<Vec<_>>(), [b"\x20new"]);
     }
 }

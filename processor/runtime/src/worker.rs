@@ -110,7 +110,7 @@ where
             self.reconnect()?;
         }
         let restoring = self.advance_tasks()?;
-        let (followers, actions) = match self.take(definitions, restoring) {
+        let Taken { followers, timers, actions } = match self.take(definitions, restoring) {
             Ok(taken) => taken,
             Err(Trouble::Log(error)) => {
                 self.recover(&error)?;
@@ -118,11 +118,12 @@ where
             }
             Err(Trouble::Store(error)) => return Err(error.into()),
         };
-        let more_at_hand = followers == FOLLOWERS_A_TURN || actions == ACTIONS_A_TURN;
+        let timers_wait = self.desk.time_to_timer().is_some_and(|left| left.is_zero());
+        let more_at_hand = followers == FOLLOWERS_A_TURN || timers_wait || actions == ACTIONS_A_TURN;
         if self.desk.is_commit_due(more_at_hand) {
             self.commit()?;
         }
-        let worked = restoring || followers + actions > 0;
+        let worked = restoring || followers + timers + actions > 0;
         Ok(if worked { Progress::Worked } else { Progress::Idle })
     }
 
@@ -157,8 +158,8 @@ where
         states
     }
 
-    /// One turn of followers, then one of actions; returns how many of each were taken.
-    fn take(&mut self, definitions: &Definitions, restoring: bool) -> Result<(usize, usize), Trouble> {
+    /// One turn of followers, one of timers, then one of actions.
+    fn take(&mut self, definitions: &Definitions, restoring: bool) -> Result<Taken, Trouble> {
         self.desk.now = self.desk.clock.wall();
         let mut followers = 0;
         while followers < FOLLOWERS_A_TURN {
@@ -172,10 +173,12 @@ where
             }
             followers += 1;
         }
+        let timers = self.desk.fire(definitions)?;
         let mut actions = 0;
         while actions < ACTIONS_A_TURN {
-            let busy = restoring || followers + actions > 0 || self.desk.transaction.is_some();
-            let wait = if busy { Duration::ZERO } else { IDLE_WAIT };
+            let busy = restoring || followers + timers + actions > 0 || self.desk.transaction.is_some();
+            let longest = || self.desk.time_to_timer().map_or(IDLE_WAIT, |left| left.min(IDLE_WAIT));
+            let wait = if busy { Duration::ZERO } else { longest() };
             let mut done = Ok(());
             let desk = &mut self.desk;
             let polled = self.source.poll_actions(wait, &mut |record| {
@@ -194,8 +197,12 @@ where
                 Polled::Lost(partitions) => self.lost(&partitions)?,
             }
             actions += 1;
+            if self.desk.sink.is_none() {
+                // Worn by a commit that gave partitions back: a record now would find none to be sent by.
+                break;
+            }
         }
-        Ok((followers, actions))
+        Ok(Taken { followers, timers, actions })
     }
 
     fn assigned(&mut self, partitions: &[i32]) -> Result<(), Trouble> {
@@ -389,7 +396,7 @@ where
     fn start_over(&mut self, partition: i32) -> Result<(), Trouble> {
         tracing::warn!(partition, "local state does not fit the changelog, restoring all of it");
         if let Some(task) = self.desk.tasks.get_mut(&partition) {
-            task.overlay.store.clear()?;
+            task.start_over()?;
             self.restorer.start(partition, task.overlay.store.offsets())?;
         }
         Ok(())
@@ -419,6 +426,13 @@ where
         }
         Ok(())
     }
+}
+
+/// How much of each kind a turn took.
+struct Taken {
+    followers: usize,
+    timers: usize,
+    actions: usize,
 }
 
 /// What interrupts a turn.

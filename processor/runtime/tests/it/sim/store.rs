@@ -4,9 +4,9 @@
 use super::broker::Topic;
 use super::hub::{Seam, Shared};
 use super::plant::Plant;
-use acteon_core::{PartitionClock, is_expired, keys};
-use acteon_runtime::{ChangelogOffsets, Store, StoreError, Stores, Write};
-use std::collections::BTreeMap;
+use acteon_core::{PartitionClock, due_at, is_expired, keys};
+use acteon_runtime::{ChangelogOffsets, DueTimers, Store, StoreError, Stores, Timer, Write};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A store left alone for longer is emptied, in milliseconds.
 const MAX_IDLE_MS: i64 = 12 * 3600 * 1000;
@@ -15,12 +15,19 @@ const FLUSH: u32 = 8;
 /// One write in so many is followed by a compaction, which drops what has expired.
 const COMPACTION: u32 = 8;
 
-type Batch = (Vec<(Vec<u8>, Option<Vec<u8>>)>, ChangelogOffsets, i64);
+struct Batch {
+    writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    spent: Vec<Timer>,
+    offsets: ChangelogOffsets,
+    now: i64,
+}
 
 /// What is in a process's directory of a task.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     pub entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Those of the entries, and stale ones.
+    pub timers: BTreeSet<Timer>,
     offsets: ChangelogOffsets,
     alive: i64,
     /// Whether a worker has it open.
@@ -28,14 +35,19 @@ pub struct Disk {
 }
 
 impl Disk {
-    fn apply(&mut self, (writes, offsets, now): &Batch) {
-        for (key, value) in writes {
-            match value {
-                Some(value) => self.entries.insert(key.clone(), value.clone()),
-                None => self.entries.remove(key),
-            };
+    fn apply(&mut self, batch: &Batch) {
+        for timer in &batch.spent {
+            self.timers.remove(timer);
         }
-        (self.offsets, self.alive) = (*offsets, *now);
+        for (key, value) in &batch.writes {
+            let Some(value) = value else {
+                self.entries.remove(key);
+                continue;
+            };
+            self.entries.insert(key.clone(), value.clone());
+            self.timers.extend(due_at(key, value).map(|due| Timer { due, key: key.clone() }));
+        }
+        (self.offsets, self.alive) = (batch.offsets, batch.now);
     }
 
     /// Drops what has expired by the partition's own time, as RocksDB's compaction filter does.
@@ -101,9 +113,17 @@ impl Store for SimStore {
         Ok(from.take_while(|key| key.starts_with(prefix)).take(limit).cloned().collect())
     }
 
+    fn due(&self, from: &Timer, until: i64, limit: usize) -> Result<DueTimers, StoreError> {
+        let all = || self.disk.timers.range(from..);
+        let timers: Vec<Timer> = all().take_while(|timer| timer.due <= until).take(limit).cloned().collect();
+        let next = all().nth(timers.len()).map(|timer| timer.due);
+        Ok(DueTimers { timers, next })
+    }
+
     fn apply(
         &mut self,
         writes: &mut dyn Iterator<Item = Write<'_>>,
+        spent: &[Timer],
         offsets: ChangelogOffsets,
         now: i64,
     ) -> Result<(), StoreError> {
@@ -111,7 +131,7 @@ impl Store for SimStore {
         let seam = self.seam.clone();
         let applied = seam.call("apply", false, |shared| {
             self.check(shared, offsets);
-            let batch = (writes, offsets, now);
+            let batch = Batch { writes, spent: spent.to_vec(), offsets, now };
             self.disk.apply(&batch);
             self.unflushed.push(batch);
             if shared.rng.u32(0..FLUSH) == 0 {

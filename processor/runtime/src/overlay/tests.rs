@@ -1,0 +1,71 @@
+use super::*;
+use crate::store::memory::MemoryStore;
+use acteon_core::MemoryState;
+
+/// Stores of each kind: hashed ones and ordered ones.
+const TAGS: [u8; 4] = [0x10, 0x11, 0x20, 0x31];
+
+#[test]
+fn what_is_read_is_the_store_under_the_transaction_under_the_step() {
+    for seed in 0..300 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut overlay = Overlay::new(MemoryStore::default());
+        // All that was written, all but the step, and all that was applied.
+        let (mut model, mut kept, mut applied) =
+            (MemoryState::default(), MemoryState::default(), MemoryState::default());
+        for _ in 0..200 {
+            let key = [TAGS[rng.usize(0..TAGS.len())], rng.u8(0..3), rng.u8(0..6)];
+            match rng.u32(0..100) {
+                0..40 => {
+                    let value = [rng.u8(..)];
+                    overlay.put(&key, &value);
+                    model.put(&key, &value);
+                }
+                40..65 => {
+                    overlay.delete(&key);
+                    model.delete(&key);
+                }
+                65..75 => {
+                    overlay.keep_step();
+                    kept = model.clone();
+                }
+                75..80 => {
+                    overlay.drop_step();
+                    model = kept.clone();
+                }
+                80..84 => {
+                    overlay.keep_step();
+                    overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
+                    (kept, applied) = (model.clone(), model.clone());
+                }
+                84..86 => {
+                    overlay.discard();
+                    (kept, model) = (applied.clone(), applied.clone());
+                }
+                _ => {}
+            }
+            assert_eq!(overlay.get(&key).unwrap(), model.get(&key).unwrap(), "seed {seed}");
+            let (prefix, limit) = (&key[..rng.usize(0..3)], [0, 1, 2, 5, 100][rng.usize(0..5)]);
+            assert_eq!(overlay.scan(prefix, limit).unwrap(), model.scan(prefix, limit).unwrap(), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn writes_are_the_last_of_each_key_and_tell_the_first_timer() {
+    let timed = |due: i64| [&[1_u8][..], &due.to_be_bytes(), b"body"].concat();
+    let mut overlay = Overlay::new(MemoryStore::default());
+    overlay.put(b"\x20a", &timed(50));
+    overlay.put(b"\x20a", &timed(300));
+    overlay.put(b"\x20b", &timed(200));
+    overlay.put(b"\x10k", &timed(10));
+    overlay.put(b"\x20gone", &timed(20));
+    overlay.delete(b"\x20gone");
+    assert_eq!(overlay.largest_in_step(), 13);
+    assert_eq!(overlay.keep_step(), 4 * 15 + 18 + 5);
+    assert_eq!(overlay.largest_in_step(), 0);
+    assert_eq!(overlay.writes().count(), 4);
+    let earliest = overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
+    assert_eq!(earliest, Some(Timer { due: 200, key: b"\x20b".to_vec() }));
+    assert_eq!(overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap(), None);
+}

@@ -1,0 +1,152 @@
+use super::*;
+
+fn stores(directory: &Path, cluster: &str) -> RocksStores {
+    RocksStores::new(directory, cluster, StoreLimits::default())
+}
+
+fn put(store: &mut RocksStore, key: &[u8], value: &[u8], at: i64) {
+    let offsets = ChangelogOffsets { compacted: at, expiring: at };
+    store.apply(&mut [(key, Some(value))].into_iter(), &[], offsets, at).unwrap();
+}
+
+#[test]
+fn state_and_offsets_survive_a_reopen_together() {
+    let (directory, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut store = stores(directory.path(), "c").open(3, 0).unwrap();
+    put(&mut store, b"\x10k", b"v", 7);
+    store.flush().unwrap();
+    put(&mut store, b"\x10lost", b"v", 8);
+    // Not flushed: in what a kill would leave now, both the write and its offset are missing.
+    std::fs::create_dir(killed.path().join("3")).unwrap();
+    for file in std::fs::read_dir(directory.path().join("3")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), killed.path().join("3").join(file.file_name())).unwrap();
+    }
+    let store = stores(killed.path(), "c").open(3, 9).unwrap();
+    let mut out = Vec::new();
+    assert!(store.get(b"\x10k", &mut out).unwrap());
+    assert_eq!(out, b"v");
+    assert_eq!(store.scan(b"\x10", 10).unwrap(), [b"\x10k"]);
+    assert_eq!(store.offsets(), ChangelogOffsets { compacted: 7, expiring: 7 });
+}
+
+#[test]
+fn state_of_another_cluster_or_from_long_ago_is_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    for (cluster, now, kept) in
+        [("a", 1_000, true), ("b", 1_000, false), ("b", 1_000 + StoreLimits::default().max_idle_ms + 1, false)]
+    {
+        let mut store = stores(directory.path(), "a").open(0, 1_000).unwrap();
+        put(&mut store, b"\x10k", b"v", 1_000);
+        store.flush().unwrap();
+        drop(store);
+        let store = stores(directory.path(), cluster).open(0, now).unwrap();
+        assert_eq!(store.get(b"\x10k", &mut Vec::new()).unwrap(), kept, "{cluster} {now}");
+        assert_eq!(store.offsets() == ChangelogOffsets::default(), !kept);
+    }
+}
+
+#[test]
+fn expired_entries_are_compacted_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+    let value = |expires: i64| [&[1_u8][..], &expires.to_be_bytes()].concat();
+    put(&mut store, b"\x10old", &value(500), 100);
+    // The wall may be ahead, and put back later: the partition's own time counts.
+    put(&mut store, b"\x10new", &value(5_000), 9_000);
+    put(&mut store, b"\x01", &1_000_i64.to_be_bytes(), 9_000);
+    store.flush().unwrap();
+    store.db().unwrap().compact_range(None::<&[u8]>, None::<&[u8]>);
+    assert_eq!(store.scan(b"\x10", 10).unwrap(), [b"\x10new".to_vec()]);
+}
+
+#[test]
+fn a_corrupt_store_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+    put(&mut store, b"\x10k", b"v", 5);
+    store.flush().unwrap();
+    drop(store);
+    std::fs::write(directory.path().join("0/CURRENT"), b"MANIFEST-999999\n").unwrap();
+    let store = stores(directory.path(), "c").open(0, 6).unwrap();
+    assert_eq!(store.offsets(), ChangelogOffsets::default());
+}
+
+#[test]
+fn an_unwritable_directory_is_named() {
+    let error = stores(Path::new("/proc/nothing"), "c").open(0, 0).err().unwrap();
+    assert!(error.to_string().contains("/proc/nothing/0"), "{error}");
+}
+
+/// The least timer there can be.
+const FIRST: Timer = Timer { due: i64::MIN, key: Vec::new() };
+
+fn timer(due: i64, key: &[u8]) -> Timer {
+    Timer { due, key: key.to_vec() }
+}
+
+/// A value of a store whose entries have timers.
+fn timed(due: i64) -> Vec<u8> {
+    [&[1_u8][..], &due.to_be_bytes(), b"body"].concat()
+}
+
+fn apply(store: &mut RocksStore, writes: &[Write<'_>], spent: &[Timer]) {
+    store.apply(&mut writes.iter().copied(), spent, ChangelogOffsets::default(), 0).unwrap();
+}
+
+#[test]
+fn timers_come_in_order_of_time_and_are_no_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+    assert_eq!(store.due(&FIRST, i64::MAX, 9).unwrap(), DueTimers::default());
+    let values: Vec<Vec<u8>> = [300, 100, 200, 100, -5, i64::MAX].map(timed).into();
+    let keys: [&[u8]; 6] = [b"\x20c", b"\x30b", b"\x20b", b"\x20a", b"\x20z", b"\x20never"];
+    let writes: Vec<Write<'_>> = keys.into_iter().zip(values.iter().map(|value| Some(value.as_slice()))).collect();
+    apply(&mut store, &writes, &[]);
+    // Of a store whose times are expiries.
+    put(&mut store, b"\x10k", &timed(50), 0);
+    let all =
+        [timer(-5, b"\x20z"), timer(100, b"\x20a"), timer(100, b"\x30b"), timer(200, b"\x20b"), timer(300, b"\x20c")];
+    assert_eq!(store.due(&FIRST, 300, 9).unwrap(), DueTimers { timers: all.to_vec(), next: None });
+    assert_eq!(store.due(&FIRST, 299, 9).unwrap(), DueTimers { timers: all[..4].to_vec(), next: Some(300) });
+    assert_eq!(store.due(&FIRST, 299, 2).unwrap(), DueTimers { timers: all[..2].to_vec(), next: Some(100) });
+    assert_eq!(store.due(&all[2], 100, 9).unwrap(), DueTimers { timers: all[2..3].to_vec(), next: Some(200) });
+    assert_eq!(store.scan(b"\x20", 9).unwrap().len(), 5);
+    assert_eq!(store.scan(b"", 99).unwrap().len(), 7);
+    store.flush().unwrap();
+    drop(store);
+    let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+    assert_eq!(store.due(&FIRST, 300, 9).unwrap().timers, all);
+    store.clear().unwrap();
+    assert_eq!(store.due(&FIRST, 300, 9).unwrap(), DueTimers::default());
+}
+
+#[test]
+fn a_spent_timer_goes_unless_the_same_batch_sets_it_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+    let (early, late) = (timed(100), timed(200));
+    apply(&mut store, &[(b"\x20a", Some(&early)), (b"\x20b", Some(&early))], &[]);
+    // Moved: the old one stays in the index until it is taken out.
+    apply(&mut store, &[(b"\x20a", Some(&late)), (b"\x20b", None)], &[]);
+    let all = [timer(100, b"\x20a"), timer(100, b"\x20b"), timer(200, b"\x20a")];
+    assert_eq!(store.due(&FIRST, 200, 9).unwrap().timers, all);
+    apply(&mut store, &[(b"\x20b", Some(&early))], &all);
+    assert_eq!(store.due(&FIRST, 200, 9).unwrap().timers, all[1..2]);
+}
+
+#[test]
+fn a_store_of_an_earlier_version_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 1_000).unwrap();
+    put(&mut store, b"\x20k", &timed(5), 1_000);
+    let mut meta = Vec::new();
+    store.get(META_KEY, &mut meta).unwrap();
+    meta[0] = META_VERSION - 1;
+    store.db().unwrap().put_opt(META_KEY, &meta, &store.write).unwrap();
+    store.flush().unwrap();
+    drop(store);
+    let store = stores(directory.path(), "c").open(0, 1_000).unwrap();
+    assert_eq!(store.offsets(), ChangelogOffsets::default());
+    assert!(!store.get(b"\x20k", &mut Vec::new()).unwrap());
+}
