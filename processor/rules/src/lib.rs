@@ -50,7 +50,7 @@
 //!
 //! A condition, or an item of `all` and `any` with the key `cel`, may be a CEL expression over
 //! `action`, `time` and `now`. One that cannot be evaluated, because of a missing field or a
-//! wrong type, is false; the trace says why.
+//! wrong type, is false; the trace says why. `has(…)` is false for null, as `exists` is.
 //!
 //! An action about which no rule decides is executed on its own provider or, with
 //! `default = "deny"`, denied: a gate that admits is no decision. An action that a capture has

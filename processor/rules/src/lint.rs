@@ -24,6 +24,9 @@ pub(crate) fn check(set: &RuleSet) -> Vec<Diagnostic> {
         for message in contradiction::check(rule) {
             warnings.push(Diagnostic::warning(&rule.source.file, place, message));
         }
+        if let Some(message) = lone_weight(set, rule) {
+            warnings.push(Diagnostic::warning(&rule.source.file, place, message));
+        }
         let dead = match set.options.evaluation {
             Evaluation::FirstMatch => first_match(&facts, rule),
             Evaluation::Cascade => cascade(&facts, rule),
@@ -34,6 +37,16 @@ pub(crate) fn check(set: &RuleSet) -> Vec<Diagnostic> {
         }
     }
     warnings
+}
+
+/// A weighted rule that has nobody to share with.
+fn lone_weight(set: &RuleSet, rule: &Rule) -> Option<String> {
+    rule.split_weight()?;
+    if set.split(rule.priority).nth(1).is_some() {
+        return None;
+    }
+    let (name, priority) = (&rule.name, rule.priority);
+    Some(format!("rule `{name}`: `weight` splits nothing, because no other route rule of priority {priority} has one"))
 }
 
 fn first_match(facts: &Facts<'_>, rule: &Rule) -> Option<String> {

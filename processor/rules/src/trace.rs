@@ -71,12 +71,10 @@ pub struct TraceEntry {
     /// The predicates that failed: one, or every branch of an `any`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
-    /// What a matching rule did: "admitted", "refused", "provider email → sms".
+    /// What a matching rule did: "admitted", "refused", "provider email → sms"; for a
+    /// `modify` rule also what it could not do: a template that failed, a field that isn't there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<String>,
-    /// What a rule that matched could not do: a template that failed, a field that isn't there.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
     /// What a `modify` rule that matched changed, as a merge patch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modify_patch: Option<Value>,
@@ -105,7 +103,6 @@ impl TraceEntry {
             error: None,
             failures: Vec::new(),
             effect: None,
-            notes: Vec::new(),
             modify_patch: None,
         }
     }
@@ -140,9 +137,6 @@ impl fmt::Display for TraceEntry {
         write!(f, "{result:<11}  {rule_name} ({action}, priority {priority})")?;
         if let Some(text) = self.effect.as_ref().or(self.skip_reason.as_ref()) {
             write!(f, ": {text}")?;
-        }
-        for note in &self.notes {
-            write!(f, "; {note}")?;
         }
         for (i, failure) in self.failures.iter().enumerate() {
             let before = if i == 0 { ": " } else { "; " };

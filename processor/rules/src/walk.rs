@@ -174,6 +174,7 @@ impl<'r> Walk<'r> {
     fn apply<H: Host>(&mut self, rule: &'r Rule, subject: &mut Subject<'_>, host: &mut H) -> Result<Step, H::Error> {
         let step = match &rule.action {
             RuleAction::Modify(changes) => {
+                self.notes.clear();
                 changes.apply(rule, subject, &mut self.clock, &mut self.notes);
                 self.rewritten_by.push(rule);
                 Step::On

@@ -46,7 +46,6 @@ impl<'r> Walk<'r> {
                     let effect = self.effect(drawn, &from, &step, subject);
                     if let (RuleAction::Modify(changes), Some(before)) = (&drawn.action, before) {
                         entry.modify_patch = Some(changes.as_patch(&before, &subject.payload));
-                        entry.notes = std::mem::take(&mut self.notes);
                     }
                     if matches!(step, Step::Copied) {
                         copied.push(trace.entries.len() + drawn.index - rule.index);
@@ -87,7 +86,10 @@ impl<'r> Walk<'r> {
             (Step::NotCopied, _) => {
                 return format!("no copy: an action may have {}", limits::MAX_COPIES);
             }
-            (_, RuleAction::Modify(_)) => return "payload changed".to_owned(),
+            (_, RuleAction::Modify(_)) => {
+                let notes = self.notes.iter().map(|note| format!("; {note}"));
+                return std::iter::once("payload changed".to_owned()).chain(notes).collect();
+            }
             (_, RuleAction::Allow) => format!("executes on `{from}`"),
             (_, RuleAction::Chain { chain }) => format!("starts chain `{chain}`"),
             (_, RuleAction::Reroute { targets }) => {

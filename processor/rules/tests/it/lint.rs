@@ -238,3 +238,20 @@ fn numbers_for_fields_that_are_strings() {
     );
     assert_eq!(lint("payload.build, gte: 5 => allow"), "");
 }
+
+#[test]
+fn a_weight_needs_another_of_its_priority() {
+    let text = |second: &str| {
+        format!(
+            "rules:
+  - {{name: a, weight: 1, condition: {{field: action.tenant, eq: t}}, action: {{type: allow}}}}
+  - {{name: b, condition: {{field: action.tenant, eq: u}}, {second}, action: {{type: chain, chain: c}}}}
+"
+        )
+    };
+    let lone = "rules/a.yaml:2:5: warning: rule `a`: `weight` splits nothing, because no other route rule of priority 0 \
+                has one\n";
+    assert_eq!(warnings(&text("weight: 3")), "");
+    assert_eq!(warnings(&text("priority: 0")), lone);
+    assert_eq!(warnings(&text("weight: 3, enabled: false")), lone);
+}
