@@ -57,6 +57,8 @@ pub(crate) fn result<'a>(dispatch: &Dispatch<'a>, delivery: Delivery) -> Provide
         provider: dispatch.provider.clone(),
         original_provider: dispatch.original_provider.clone(),
         action_type: dispatch.action_type.clone(),
+        context: dispatch.context.clone(),
+        released_by: dispatch.released_by.clone(),
         rule: dispatch.rule.clone(),
         result: delivery.result,
         attempts: delivery.attempts,

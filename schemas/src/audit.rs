@@ -13,6 +13,8 @@ pub enum AuditPhase {
     Decided,
     /// The provider's result came in.
     Completed,
+    /// Something moved that had been begun before: a chain's step, a group's flush, an event, an approval.
+    Progress,
 }
 
 /// A record of the audit topic. An action that goes to a provider has two with the same `id`: the second one completes
@@ -37,7 +39,7 @@ pub struct AuditRecord<'a> {
     pub original_provider: Option<Cow<'a, str>>,
     /// The action's type.
     pub action_type: Cow<'a, str>,
-    /// What the rules said: `allow`, `deny`, `suppress`, `deduplicate`, `throttle`, `reroute`.
+    /// What the rules said: the deciding rule's action type, else `allow` or `deny`.
     pub verdict: Cow<'a, str>,
     /// The rule that decided; absent where the default did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -67,6 +69,15 @@ pub struct AuditRecord<'a> {
     /// From decision to last outcome, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub duration_ms: Option<u64>,
+    /// When it may be deleted, in milliseconds since 1970; absent where it is to be kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires_at: Option<i64>,
+    /// What had held the action until now: `group`, `schedule`, `approval`, `throttle`, `event`, `recurring`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub released_by: Option<Cow<'a, str>>,
+    /// The chain that this belongs to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chain_id: Option<Cow<'a, str>>,
     /// Offset in the definitions topic of the rule set that decided.
     pub definitions_version: i64,
     /// The input that this tells of.

@@ -1,5 +1,8 @@
+use crate::chain::ChainDefinition;
 use crate::error::DecodeError;
 use crate::limits::{check_depth, check_size};
+use crate::state_machine::StateMachineDefinition;
+use crate::time_interval::TimeIntervalDefinition;
 use serde::{Deserialize, Serialize};
 
 /// Key of the one rules record: all rule files travel together, so that a change of several is seen at once.
@@ -18,6 +21,12 @@ pub enum Definition {
     Settings(SettingsDefinition),
     /// A provider, under `provider/<name>`.
     Provider(ProviderDefinition),
+    /// A chain, under `chain/<name>`.
+    Chain(ChainDefinition),
+    /// A state machine, under `state_machine/<name>`.
+    StateMachine(StateMachineDefinition),
+    /// A time interval, under `time_interval/<name>`.
+    TimeInterval(TimeIntervalDefinition),
 }
 
 impl Definition {
@@ -28,6 +37,9 @@ impl Definition {
             Self::Rules(_) => RULES_KEY.to_owned(),
             Self::Settings(_) => SETTINGS_KEY.to_owned(),
             Self::Provider(provider) => format!("provider/{}", provider.name),
+            Self::Chain(chain) => format!("chain/{}", chain.name),
+            Self::StateMachine(machine) => format!("state_machine/{}", machine.name),
+            Self::TimeInterval(interval) => format!("time_interval/{}", interval.name),
         }
     }
 
@@ -67,7 +79,7 @@ pub struct RuleFile {
 }
 
 /// Settings of the decision core.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsDefinition {
     /// Whether audit records carry the payload.
@@ -76,6 +88,24 @@ pub struct SettingsDefinition {
     pub audit_redact_fields: Vec<String>,
     /// What they show instead.
     pub audit_redact_placeholder: String,
+    /// How long audit records are kept, in seconds; for ever where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub audit_ttl_seconds: Option<u64>,
+    /// How long events are kept after they are over, in seconds; 7 days where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub event_ttl_seconds: Option<u64>,
+    /// How long chains are kept after they have ended, in seconds; 7 days where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub completed_chain_ttl_seconds: Option<u64>,
+    /// Most recurring actions of one tenant; 100 where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_recurring_actions_per_tenant: Option<u32>,
+    /// Least time between two occurrences of a recurring action, in seconds; 60 where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub min_recurring_interval_seconds: Option<u64>,
+    /// What links to the HTTP API begin with, such as `https://acteon.example.com`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub external_url: Option<String>,
 }
 
 /// What the processor knows of a provider. Its settings and secrets stay with the connectors.

@@ -47,10 +47,38 @@ pub struct Dispatch<'a> {
     /// The rule that decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rule: Option<Cow<'a, str>>,
+    /// What it is a part of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub context: Option<DispatchContext>,
+    /// What had held the action until now, as in its outcome.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub released_by: Option<Cow<'a, str>>,
     /// The partition's clock when it was decided, in milliseconds since 1970.
     pub decided_at: i64,
     /// The task that waits for the result: a partition number of the results topic.
     pub task: i32,
     /// The action's input.
     pub source: Coordinates<'a>,
+}
+
+/// What a dispatch is a part of, beside an action: carried to the connector and back, so that the result finds its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DispatchContext {
+    /// A step of a chain.
+    Chain {
+        /// The chain's id.
+        chain_id: String,
+        /// The step, and the parallel one inside it behind a slash.
+        step: String,
+        /// Which visit of that step, from 0: a chain may come back to it.
+        visit: u32,
+        /// Which attempt of that visit, from 0.
+        attempt: u32,
+    },
+    /// A notification that is not an action's own: its result is recorded and has no outcome.
+    Notice {
+        /// What it tells of: `approval`, `quota`, `chain_cancelled`.
+        of: String,
+    },
 }

@@ -5,6 +5,7 @@
 
 mod action;
 mod audit;
+mod chain;
 mod command;
 mod coordinates;
 mod dead_letter;
@@ -15,17 +16,25 @@ mod limits;
 mod metadata;
 mod outcome;
 mod partition;
+mod policy;
+mod recurring;
 mod result;
+mod state_machine;
+mod time_interval;
 
 pub use action::Action;
 pub use audit::{AuditPhase, AuditRecord};
-pub use command::{Command, CommandKind};
+pub use chain::{
+    BranchOperator, ChainBranch, ChainCancel, ChainDefinition, ChainFailure, ChainParallel, ChainRetry, ChainSignal,
+    ChainStep, ChainTimer, ParallelFailure, ParallelJoin, RetryStrategy, StepFailure,
+};
+pub use command::{Command, CommandKind, Page, SignedLink};
 pub use coordinates::Coordinates;
 pub use dead_letter::{DeadLetter, DeadLetterReason, headers};
 pub use definition::{
     Definition, ProviderDefinition, RULES_KEY, RuleFile, RulesDefinition, SETTINGS_KEY, SettingsDefinition,
 };
-pub use dispatch::Dispatch;
+pub use dispatch::{Dispatch, DispatchContext};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use limits::{
     MAX_DEDUP_KEY_BYTES, MAX_DEPTH, MAX_NAME_BYTES, MAX_RECORD_BYTES, check_depth, check_name, check_size,
@@ -33,7 +42,15 @@ pub use limits::{
 pub use metadata::{AuditLabels, Metadata};
 pub use outcome::{Outcome, OutcomeDetail, OutcomeRecord, ProviderResponse, ResponseStatus, RetryAfter};
 pub use partition::partition_of;
+pub use policy::{
+    MatchOperator, OverageBehavior, QuotaDefinition, RetentionDefinition, SilenceDefinition, SilenceMatcher,
+};
+pub use recurring::{OverlapPolicy, RecurringAction, RecurringDefinition};
 pub use result::{ProviderError, ProviderResult, ResultStatus};
+pub use state_machine::{
+    StateMachineDefinition, StateTimeout, TrackDefinition, TransitionDefinition, TransitionEffects,
+};
+pub use time_interval::{TimeIntervalDefinition, TimeOfDay, TimeRange};
 
 /// The record key, and so the partition, of everything that belongs to one tenant: `namespace:tenant`.
 #[must_use]

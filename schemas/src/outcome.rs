@@ -22,11 +22,63 @@ pub enum Outcome {
     Throttled,
     /// The provider failed for good, or there is no such provider.
     Failed,
+    /// Taken into a group, which is notified as one.
+    Grouped,
+    /// Held until a time.
+    Scheduled,
+    /// Held until a person decides.
+    PendingApproval,
+    /// Began a chain.
+    ChainStarted,
+    /// Taken into an event of a state machine.
+    StateChanged,
+    /// Over its tenant's quota.
+    QuotaExceeded,
+    /// Matched a silence.
+    Silenced,
+    /// Came outside its rule's time intervals.
+    Muted,
+    /// Held, and called off before its time.
+    Cancelled,
+    /// An approval was given; the action that it held goes on.
+    Approved,
+    /// An approval was refused; so was the action that it held.
+    Rejected,
+    /// An approval was not given in time; the action that it held is dropped.
+    Expired,
+    /// A group's notification went out.
+    GroupFlushed,
+    /// An event changed its state by command or by time.
+    EventChanged,
+    /// A step of a chain succeeded.
+    ChainStepCompleted,
+    /// A step of a chain failed for good.
+    ChainStepFailed,
+    /// A step of a chain failed and was passed over.
+    ChainStepSkipped,
+    /// A chain ended well.
+    ChainCompleted,
+    /// A chain ended with a failed step.
+    ChainFailed,
+    /// A chain was called off.
+    ChainCancelled,
+    /// A chain took longer than it may.
+    ChainTimedOut,
+    /// An occurrence of a recurring action was passed over.
+    RecurringSkipped,
+    /// A provider took a notification that belongs to no action: of an approval, a quota, a cancelled chain.
+    NoticeSent,
+    /// A provider did not take such a notification.
+    NoticeFailed,
+    /// A command was carried out.
+    CommandDone,
+    /// A command was not carried out.
+    CommandRefused,
 }
 
 impl Outcome {
-    /// All kinds, in the order of reports.
-    pub const ALL: [Self; 7] = [
+    /// All kinds, in the order of the variants, which is that of reports.
+    pub const ALL: [Self; 33] = [
         Self::Dispatched,
         Self::Executed,
         Self::Rerouted,
@@ -34,6 +86,32 @@ impl Outcome {
         Self::Suppressed,
         Self::Throttled,
         Self::Failed,
+        Self::Grouped,
+        Self::Scheduled,
+        Self::PendingApproval,
+        Self::ChainStarted,
+        Self::StateChanged,
+        Self::QuotaExceeded,
+        Self::Silenced,
+        Self::Muted,
+        Self::Cancelled,
+        Self::Approved,
+        Self::Rejected,
+        Self::Expired,
+        Self::GroupFlushed,
+        Self::EventChanged,
+        Self::ChainStepCompleted,
+        Self::ChainStepFailed,
+        Self::ChainStepSkipped,
+        Self::ChainCompleted,
+        Self::ChainFailed,
+        Self::ChainCancelled,
+        Self::ChainTimedOut,
+        Self::RecurringSkipped,
+        Self::NoticeSent,
+        Self::NoticeFailed,
+        Self::CommandDone,
+        Self::CommandRefused,
     ];
 
     /// The tag, as serialised.
@@ -47,14 +125,42 @@ impl Outcome {
             Self::Suppressed => "suppressed",
             Self::Throttled => "throttled",
             Self::Failed => "failed",
+            Self::Grouped => "grouped",
+            Self::Scheduled => "scheduled",
+            Self::PendingApproval => "pending_approval",
+            Self::ChainStarted => "chain_started",
+            Self::StateChanged => "state_changed",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::Silenced => "silenced",
+            Self::Muted => "muted",
+            Self::Cancelled => "cancelled",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::GroupFlushed => "group_flushed",
+            Self::EventChanged => "event_changed",
+            Self::ChainStepCompleted => "chain_step_completed",
+            Self::ChainStepFailed => "chain_step_failed",
+            Self::ChainStepSkipped => "chain_step_skipped",
+            Self::ChainCompleted => "chain_completed",
+            Self::ChainFailed => "chain_failed",
+            Self::ChainCancelled => "chain_cancelled",
+            Self::ChainTimedOut => "chain_timed_out",
+            Self::RecurringSkipped => "recurring_skipped",
+            Self::NoticeSent => "notice_sent",
+            Self::NoticeFailed => "notice_failed",
+            Self::CommandDone => "command_done",
+            Self::CommandRefused => "command_refused",
         }
     }
 }
 
 /// A record of the outcomes topic: what became of one action.
 ///
-/// An action that goes to a provider has two: `dispatched` with `is_final = false` when it is decided, and the last one
-/// when the provider's result is in. Every other action has one.
+/// An action that goes to a provider has two: `dispatched` with `is_final = false` when it is decided, and its answer when
+/// the provider's result is in. Every other action has one answer. What becomes of an action that was held, once it is
+/// released, is told by records with `released_by`; how a chain ends, by one with its `chain_id`; what came of a command,
+/// by one whose `action_id` is the command's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OutcomeRecord<'a> {
     /// The action's id.
@@ -75,8 +181,14 @@ pub struct OutcomeRecord<'a> {
     pub rule: Option<Cow<'a, str>>,
     /// The same outcome in the shape of the HTTP API.
     pub detail: OutcomeDetail<'a>,
-    /// Whether another outcome of this action can follow.
+    /// Whether this answers the sender: false only while a provider's result is awaited.
     pub is_final: bool,
+    /// What had held the action until now: `group`, `schedule`, `approval`, `throttle`, `event`, `recurring`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub released_by: Option<Cow<'a, str>>,
+    /// The chain that this belongs to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chain_id: Option<Cow<'a, str>>,
     /// The partition's clock when it was decided, in milliseconds since 1970.
     pub decided_at: i64,
     /// The input that this is the answer to.
@@ -129,6 +241,123 @@ pub enum OutcomeDetail<'a> {
         retryable: bool,
         /// Calls made.
         attempts: u32,
+    },
+    /// Taken into a group.
+    Grouped {
+        /// The group's id.
+        group_id: Cow<'a, str>,
+        /// Events in the group, this one included.
+        group_size: u32,
+        /// When it is notified (RFC 3339).
+        notify_at: Cow<'a, str>,
+    },
+    /// Held until a time.
+    Scheduled {
+        /// The id to cancel it by.
+        action_id: Cow<'a, str>,
+        /// When it is released (RFC 3339).
+        scheduled_for: Cow<'a, str>,
+    },
+    /// Held until a person decides.
+    PendingApproval {
+        /// The request's id.
+        approval_id: Cow<'a, str>,
+        /// When it expires (RFC 3339).
+        expires_at: Cow<'a, str>,
+        /// Where to approve; without the signature, which only the notification carries.
+        approve_url: Cow<'a, str>,
+        /// Where to reject.
+        reject_url: Cow<'a, str>,
+        /// Whether a provider was asked to carry the request.
+        notification_sent: bool,
+    },
+    /// Began a chain.
+    ChainStarted {
+        /// The chain's id.
+        chain_id: Cow<'a, str>,
+        /// Its definition's name.
+        chain_name: Cow<'a, str>,
+        /// Steps of the definition.
+        total_steps: u32,
+        /// The first one's name.
+        first_step: Cow<'a, str>,
+    },
+    /// Taken into an event.
+    StateChanged {
+        /// The event's fingerprint.
+        fingerprint: Cow<'a, str>,
+        /// The state before; null for a new event.
+        previous_state: Option<Cow<'a, str>>,
+        /// The state now.
+        new_state: Cow<'a, str>,
+        /// Whether a provider is told of it.
+        notify: bool,
+    },
+    /// Over a quota.
+    QuotaExceeded {
+        /// The tenant.
+        tenant: Cow<'a, str>,
+        /// Actions allowed in a window.
+        limit: u64,
+        /// Actions counted.
+        used: u64,
+        /// What the quota does: `block`, `warn`, `degrade:<provider>`, `notify:<provider>`.
+        overage_behavior: Cow<'a, str>,
+    },
+    /// Matched a silence.
+    Silenced {
+        /// The silence's id.
+        silence_id: Cow<'a, str>,
+        /// The rule that would have decided.
+        matched_rule: Option<Cow<'a, str>>,
+    },
+    /// Came outside its rule's time intervals.
+    Muted {
+        /// The interval's name.
+        interval: Cow<'a, str>,
+        /// `mute_time_interval` or `active_time_interval`.
+        reason: Cow<'a, str>,
+        /// The rule that would have decided.
+        matched_rule: Option<Cow<'a, str>>,
+    },
+    /// Called off.
+    Cancelled {
+        /// Who or what called it off, and why.
+        reason: Cow<'a, str>,
+    },
+    /// How a request for approval ended.
+    ApprovalResolved {
+        /// The request's id.
+        approval_id: Cow<'a, str>,
+        /// `approved`, `rejected` or `expired`.
+        decision: Cow<'a, str>,
+        /// Who decided, where known.
+        decided_by: Option<Cow<'a, str>>,
+    },
+    /// How a chain ended.
+    ChainEnded {
+        /// The chain's id.
+        chain_id: Cow<'a, str>,
+        /// Its definition's name.
+        chain_name: Cow<'a, str>,
+        /// `completed`, `failed`, `cancelled` or `timed_out`.
+        status: Cow<'a, str>,
+        /// The steps taken, in order.
+        execution_path: Vec<Cow<'a, str>>,
+        /// Why, where it did not end well.
+        error: Option<Cow<'a, str>>,
+    },
+    /// A command was carried out.
+    CommandDone {
+        /// What it led to, as JSON.
+        result: Cow<'a, RawValue>,
+    },
+    /// A command was not carried out.
+    CommandRefused {
+        /// A stable code: `NOT_FOUND`, `CONFLICT`, `INVALID`, `GONE`, `FORBIDDEN`, `LIMIT`.
+        code: Cow<'a, str>,
+        /// Why, for people.
+        message: Cow<'a, str>,
     },
 }
 

@@ -1,4 +1,5 @@
 use crate::coordinates::Coordinates;
+use crate::dispatch::DispatchContext;
 use crate::outcome::ProviderResponse;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -26,6 +27,12 @@ pub struct ProviderResult<'a> {
     /// The rule that decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rule: Option<Cow<'a, str>>,
+    /// What the dispatch is a part of, as it came.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub context: Option<DispatchContext>,
+    /// What had held the action, as it came.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub released_by: Option<Cow<'a, str>>,
     /// What came of it.
     pub result: ResultStatus<'a>,
     /// Calls made, the last one included.

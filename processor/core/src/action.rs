@@ -179,6 +179,8 @@ fn dispatch(task: Task, decided: &Decided<'_, '_>, effects: &mut impl Effects) {
         created_at: action.created_at.clone(),
         extra: action.extra.clone(),
         rule: decided.decision.rule.map(|rule| Cow::Borrowed(rule.name.as_str())),
+        context: None,
+        released_by: None,
         decided_at: decided.now,
         task: task.partition,
         source: decided.input.origin().clone(),

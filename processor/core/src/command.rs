@@ -35,6 +35,7 @@ pub(crate) fn perform(
                 state.delete(&counter);
             }
         }
+        _ => return Ok(Stepped::Commanded),
     }
     Ok(Stepped::Commanded)
 }

@@ -53,6 +53,8 @@ impl Decided<'_, '_> {
             rule: self.rule(),
             detail,
             is_final: outcome != Outcome::Dispatched,
+            released_by: None,
+            chain_id: None,
             decided_at: self.now,
             source: self.input.origin().clone(),
         });
@@ -80,6 +82,9 @@ impl Decided<'_, '_> {
             dispatched_at: self.now,
             completed_at: done.then_some(self.now),
             duration_ms: done.then_some(0),
+            expires_at: None,
+            released_by: None,
+            chain_id: None,
             definitions_version: self.definitions_version,
             source: self.input.origin().clone(),
         });

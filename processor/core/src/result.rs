@@ -64,6 +64,8 @@ pub(crate) fn complete(
         rule: result.rule.as_deref().map(Cow::Borrowed),
         detail,
         is_final: true,
+        released_by: None,
+        chain_id: None,
         decided_at: now,
         source: result.source.clone(),
     });
@@ -129,6 +131,9 @@ fn audit(
         dispatched_at: result.decided_at,
         completed_at: Some(now),
         duration_ms: Some(u64::try_from(now.saturating_sub(result.decided_at)).unwrap_or(0)),
+        expires_at: None,
+        released_by: None,
+        chain_id: None,
         definitions_version,
         source: result.source.clone(),
     });

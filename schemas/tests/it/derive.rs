@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use syn::Type;
 
 /// Types that are JSON text in Avro: any JSON, and an outcome in the shape of the HTTP API.
-const JSON_TEXT: [&str; 2] = ["RawValue", "OutcomeDetail"];
+const JSON_TEXT: [&str; 3] = ["RawValue", "OutcomeDetail", "Value"];
 
 /// The schema of the type of this name.
 pub(crate) fn schema(types: &Types, name: &str) -> Value {
