@@ -165,6 +165,7 @@ pub(crate) fn of(config: &Config, files: &RuleFiles) -> Result<Vec<Definition>> 
         audit_store_payload: config.audit.store_payload,
         audit_redact_fields: config.audit.redact_fields.clone(),
         audit_redact_placeholder: config.audit.placeholder.clone(),
+        ..SettingsDefinition::default()
     });
     let providers = config.providers.iter().map(|provider| {
         Definition::Provider(ProviderDefinition {

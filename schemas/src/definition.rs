@@ -55,7 +55,7 @@ impl Definition {
 }
 
 /// All rule files and how they are evaluated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct RulesDefinition {
     /// `cascade` or `first_match`.

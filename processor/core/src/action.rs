@@ -1,61 +1,99 @@
-use crate::definitions::Definitions;
+use crate::dispatch::dispatch;
 use crate::effect::Effects;
-use crate::gates::Gates;
-use crate::ids;
-use crate::input::{Input, InputKind, Task};
+use crate::gates::{Gates, Pending};
+use crate::held::Release;
+use crate::input::{Input, InputKind};
 use crate::record::{Decided, failure_details};
 use crate::state::{State, StateError};
 use crate::step::Stepped;
-use acteon_rules::{Decision, RuleAction, Subject, Verdict};
-use acteon_schemas::{Action, DecodeError, Dispatch, Outcome, OutcomeDetail, RetryAfter, partition_of, tenant_key};
-use serde_json::value::to_raw_value;
+use crate::turn::Turn;
+use crate::{capture, ids, policy, schedule, time};
+use acteon_rules::{Decision, ResumePoint, RuleAction, Subject, Verdict};
+use acteon_schemas::{Action, Coordinates, DecodeError, Outcome, OutcomeDetail, RetryAfter, partition_of, tenant_key};
 use serde_json::{Value, json};
+use smallvec::SmallVec;
 use std::borrow::Cow;
+use uuid::Uuid;
+
+/// An action that is about to be decided: for the first time, or as it goes on after having been held.
+pub(crate) struct Arrival<'a> {
+    pub(crate) action: &'a Action<'a>,
+    pub(crate) action_id: &'a str,
+    /// What its records' ids are made from.
+    pub(crate) identity: Uuid,
+    /// The input that it came with.
+    pub(crate) origin: &'a Coordinates<'a>,
+    /// The payload as it came.
+    pub(crate) came: &'a Value,
+    /// Where the walk goes on.
+    pub(crate) resume: Option<&'a ResumePoint>,
+    pub(crate) released_by: Option<Release>,
+    /// How many times it has been held.
+    pub(crate) holds: u32,
+}
 
 /// Decides about one action.
-pub(crate) fn decide<S: State>(
-    definitions: &Definitions,
-    task: Task,
-    state: &mut S,
-    now: i64,
+pub(crate) fn decide<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
     input: &Input<'_>,
-    effects: &mut impl Effects,
 ) -> Result<Stepped, StateError> {
     let action = match Action::decode(input.value.unwrap_or_default()) {
         Ok(action) => action,
-        Err(error) => return Ok(dead_letter(&error, effects)),
+        Err(error) => return Ok(dead_letter(&error, turn.effects)),
     };
     if input.kind == InputKind::Action {
         let key = tenant_key(&action.namespace, &action.tenant);
-        let home = partition_of(key.as_bytes(), task.partitions);
-        if home != task.partition {
-            effects.repartition(home, &key);
+        let home = partition_of(key.as_bytes(), turn.task.partitions);
+        if home != turn.task.partition {
+            turn.effects.repartition(home, &key);
             return Ok(Stepped::Repartitioned);
         }
     }
     let payload: Value = match serde_json::from_str(action.payload.get()) {
         Ok(payload) => payload,
-        Err(error) => return Ok(dead_letter(&DecodeError::from(error), effects)),
+        Err(error) => return Ok(dead_letter(&DecodeError::from(error), turn.effects)),
     };
     let action_id = match &action.id {
         Some(id) => Cow::Borrowed(&**id),
         None => Cow::Owned(ids::action_id(input.origin())),
     };
-    let mut subject = subject(&action, &action_id, &payload);
-    let mut gates = Gates::new(state, now);
-    let decision = definitions.rules.walk(&mut subject, now, None, &mut gates, None)?;
-    let decided = Decided {
-        input,
+    let arrival = Arrival {
         action: &action,
         action_id: &action_id,
         identity: ids::identity(&action.namespace, &action.tenant, &action_id, input.origin()),
-        subject: &subject,
-        decision: &decision,
-        audit_payload: definitions.audit_store_payload.then(|| definitions.redaction.apply(&action.payload, &payload)),
-        definitions_version: definitions.version,
-        now,
+        origin: input.origin(),
+        came: &payload,
+        resume: None,
+        released_by: None,
+        holds: 0,
     };
-    Ok(Stepped::Decided(conclude(definitions, task, &decided, gates, effects)))
+    let subject = subject(&action, &action_id, &payload);
+    if let Some(at) = &action.dispatch_at {
+        return Ok(Stepped::Decided(at_its_time(turn, &arrival, subject, at)?));
+    }
+    Ok(Stepped::Decided(go(turn, &arrival, subject)?))
+}
+
+/// Holds an action that asks to be performed later; one whose time has come goes on at once.
+fn at_its_time<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    arrival: &Arrival<'_>,
+    subject: Subject<'_>,
+    at: &str,
+) -> Result<Outcome, StateError> {
+    match time::parse_rfc3339(at) {
+        None => {
+            let message = format!("`dispatch_at`: `{at}` is not a time such as 2026-03-02T10:00:00Z");
+            refuse(turn, arrival, &subject, "INVALID_DISPATCH_AT", &message)
+        }
+        Some(due) if due > turn.now.saturating_add(schedule::MAX_DISPATCH_AHEAD_MS) => {
+            let days = schedule::MAX_DISPATCH_AHEAD_MS / (24 * 3600 * 1000);
+            let message = format!("`dispatch_at`: {at} is more than {days} days ahead");
+            refuse(turn, arrival, &subject, "INVALID_DISPATCH_AT", &message)
+        }
+        Some(due) if due > turn.now => Ok(schedule::hold_until(turn, arrival, due)),
+        Some(_) => go(turn, arrival, subject),
+    }
 }
 
 /// The action as rules see it.
@@ -83,41 +121,68 @@ fn dead_letter(error: &DecodeError, effects: &mut impl Effects) -> Stepped {
     Stepped::DeadLettered
 }
 
+/// Walks the rules with an action, and does what they say.
+pub(crate) fn go<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    arrival: &Arrival<'_>,
+    mut subject: Subject<'_>,
+) -> Result<Outcome, StateError> {
+    let definitions = turn.definitions;
+    let allowance = policy::before(turn, arrival, &subject)?;
+    let mut gates = Gates::new(turn.state, turn.now);
+    let decision = definitions.rules.walk(&mut subject, turn.now, arrival.resume, &mut gates, None)?;
+    let (pending, retry_after_ms) = gates.end();
+    let decided = Decided::new(turn, arrival, &subject, &decision);
+    conclude(turn, &decided, allowance, pending, retry_after_ms)
+}
+
 /// Turns a decision into effects. What the gates counted is kept only where the action goes on.
-fn conclude<S: State>(
-    definitions: &Definitions,
-    task: Task,
+fn conclude<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
     decided: &Decided<'_, '_>,
-    gates: Gates<'_, S>,
-    effects: &mut impl Effects,
-) -> Outcome {
+    allowance: policy::Allowance,
+    pending: SmallVec<[Pending; 2]>,
+    retry_after_ms: Option<u64>,
+) -> Result<Outcome, StateError> {
     let decision = decided.decision;
     match &decision.verdict {
-        Verdict::Deny | Verdict::DefaultDeny | Verdict::Suppress => block(decided, effects),
+        Verdict::Deny | Verdict::DefaultDeny | Verdict::Suppress => return Ok(block(decided, turn.effects)),
         Verdict::Deduplicated => {
-            decided.tell(Outcome::Deduplicated, OutcomeDetail::Deduplicated, None, effects);
-            Outcome::Deduplicated
+            decided.tell(Outcome::Deduplicated, OutcomeDetail::Deduplicated, None, turn.effects);
+            return Ok(Outcome::Deduplicated);
         }
         Verdict::Throttled => {
-            let wait = gates.retry_after_ms.unwrap_or_default();
+            let wait = retry_after_ms.unwrap_or_default();
             let retry_after = RetryAfter::from_millis(wait);
             // Whole seconds for those who count in them, rounded up: waiting that long is enough.
             let details = json!({"retry_after_secs": wait.div_ceil(1000), "retry_after_ms": wait});
-            decided.tell(Outcome::Throttled, OutcomeDetail::Throttled { retry_after }, Some(details), effects);
-            Outcome::Throttled
+            decided.tell(Outcome::Throttled, OutcomeDetail::Throttled { retry_after }, Some(details), turn.effects);
+            return Ok(Outcome::Throttled);
         }
-        Verdict::Allow | Verdict::DefaultAllow | Verdict::Reroute { .. } => {
-            if let Some((code, message)) = refusal(definitions, decided) {
-                return fail(decided, code, &message, effects);
-            }
-            gates.apply();
-            dispatch(task, decided, effects);
-            Outcome::Dispatched
-        }
-        Verdict::Chain | Verdict::Capture | Verdict::Delayed => {
-            // Definitions that ask for these are refused when they are compiled.
-            let message = "the rule asks for what this version does not perform";
-            fail(decided, "NOT_SUPPORTED", message, effects)
+        Verdict::Allow
+        | Verdict::DefaultAllow
+        | Verdict::Reroute { .. }
+        | Verdict::Chain
+        | Verdict::Capture
+        | Verdict::Delayed => {}
+    }
+    if let Some(refused) = policy::after(turn, decided, allowance)? {
+        return Ok(refused);
+    }
+    if let Some((code, message)) = refusal(turn, decided) {
+        return Ok(fail(decided, code, &message, turn.effects));
+    }
+    for Pending { key, value } in pending {
+        turn.state.put(&key, &value);
+    }
+    capture::copies(turn, decided)?;
+    match &decision.verdict {
+        Verdict::Capture | Verdict::Delayed => capture::hold(turn, decided, retry_after_ms),
+        Verdict::Chain => capture::start_chain(turn, decided),
+        _ => {
+            capture::track(turn, decided)?;
+            dispatch(turn.task, decided, turn.effects);
+            Ok(Outcome::Dispatched)
         }
     }
 }
@@ -136,55 +201,51 @@ fn block(decided: &Decided<'_, '_>, effects: &mut impl Effects) -> Outcome {
 }
 
 /// Why an admitted action can't be dispatched, if it can't.
-fn refusal(definitions: &Definitions, decided: &Decided<'_, '_>) -> Option<(&'static str, String)> {
+fn refusal<S, E>(turn: &Turn<'_, S, E>, decided: &Decided<'_, '_>) -> Option<(&'static str, String)> {
+    if !matches!(decided.decision.verdict, Verdict::Allow | Verdict::DefaultAllow | Verdict::Reroute { .. }) {
+        return None;
+    }
     let provider = &*decided.subject.provider;
-    if !definitions.providers.contains(provider) {
-        let message = format!("no provider named `{provider}` is configured; add it under [[providers]]");
-        return Some(("PROVIDER_NOT_FOUND", message));
+    if turn.definitions.providers.contains(provider) {
+        return None;
     }
-    if decided.action.dispatch_at.is_some() {
-        let message = "`dispatch_at` is not performed by this version; send the action when it is due".to_owned();
-        return Some(("NOT_SUPPORTED", message));
-    }
-    None
+    let message = format!("no provider named `{provider}` is configured; add it under [[providers]]");
+    Some(("PROVIDER_NOT_FOUND", message))
 }
 
-fn fail(decided: &Decided<'_, '_>, code: &'static str, message: &str, effects: &mut impl Effects) -> Outcome {
+/// Tells that an action could not be performed.
+pub(crate) fn fail(
+    decided: &Decided<'_, '_>,
+    code: &'static str,
+    message: &str,
+    effects: &mut impl Effects,
+) -> Outcome {
     let detail = OutcomeDetail::Failed { code: code.into(), message: message.into(), retryable: false, attempts: 0 };
     decided.tell(Outcome::Failed, detail, Some(failure_details(code, message, false, 0)), effects);
     Outcome::Failed
 }
 
-fn dispatch(task: Task, decided: &Decided<'_, '_>, effects: &mut impl Effects) {
-    let (action, subject) = (decided.action, decided.subject);
-    let dispatch_id = ids::dispatch_id(&decided.identity);
-    let payload = match &subject.payload {
-        // Nothing changed it: it is passed on as it came.
-        Cow::Borrowed(_) => Cow::Borrowed(&*action.payload),
-        Cow::Owned(rewritten) => to_raw_value(rewritten).map_or_else(|_| action.payload.clone(), Cow::Owned),
-    };
-    effects.dispatch(&Dispatch {
-        dispatch_id: Cow::Borrowed(&dispatch_id),
-        action_id: Cow::Borrowed(decided.action_id),
-        namespace: Cow::Borrowed(&action.namespace),
-        tenant: Cow::Borrowed(&action.tenant),
-        provider: Cow::Borrowed(&subject.provider),
-        original_provider: decided.original_provider(),
-        action_type: Cow::Borrowed(&action.action_type),
-        payload,
-        metadata: Cow::Borrowed(&action.metadata),
-        dedup_key: action.dedup_key.clone(),
-        status: action.status.clone(),
-        fingerprint: action.fingerprint.clone(),
-        created_at: action.created_at.clone(),
-        extra: action.extra.clone(),
-        rule: decided.decision.rule.map(|rule| Cow::Borrowed(rule.name.as_str())),
-        context: None,
-        released_by: None,
-        decided_at: decided.now,
-        task: task.partition,
-        source: decided.input.origin().clone(),
-    });
-    let detail = OutcomeDetail::Dispatched { dispatch_id: Cow::Borrowed(&dispatch_id) };
-    decided.tell(Outcome::Dispatched, detail, None, effects);
+/// Tells that an action could not be performed, before any rule has looked at it.
+pub(crate) fn refuse<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    arrival: &Arrival<'_>,
+    subject: &Subject<'_>,
+    code: &'static str,
+    message: &str,
+) -> Result<Outcome, StateError> {
+    let decision = Decision::default_allow();
+    Ok(fail(&Decided::new(turn, arrival, subject, &decision), code, message, turn.effects))
+}
+
+/// Tells what became of an action that no rule has looked at.
+pub(crate) fn tell_unwalked<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    arrival: &Arrival<'_>,
+    outcome: Outcome,
+    detail: OutcomeDetail<'_>,
+    details: Option<Value>,
+) {
+    let decision = Decision::default_allow();
+    let subject = subject(arrival.action, arrival.action_id, arrival.came);
+    Decided::new(turn, arrival, &subject, &decision).tell(outcome, detail, details, turn.effects);
 }

@@ -1,41 +1,140 @@
 use crate::effect::Effects;
 use crate::input::Input;
+use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
-use crate::{dedup, throttle};
-use acteon_schemas::{Command, CommandKind, DeadLetterReason};
+use crate::turn::Turn;
+use crate::{dedup, ids, schedule, throttle};
+use acteon_schemas::{
+    AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
+    OutcomeRecord, partition_of, tenant_key,
+};
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
+use std::borrow::Cow;
 
 /// Most counters that one `reset_throttle` deletes; a rule with `key_fields` has one for each of their values. What is
 /// left after that many is deleted by sending the command again.
 const MAX_RESET: usize = 10_000;
 
-/// Carries out an operator's command.
-pub(crate) fn perform(
-    state: &mut impl State,
+/// Carries out an operator's command, and answers it.
+pub(crate) fn perform<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
     input: &Input<'_>,
-    effects: &mut impl Effects,
 ) -> Result<Stepped, StateError> {
     let command = match Command::decode(input.value.unwrap_or_default()) {
         Ok(command) => command,
         Err(error) => {
             let code = error.kind.code().to_owned();
-            effects.dead_letter(DeadLetterReason { code, message: error.to_string() });
+            turn.effects.dead_letter(DeadLetterReason { code, message: error.to_string() });
             return Ok(Stepped::DeadLettered);
         }
     };
-    let mut key = Vec::with_capacity(96);
+    let key = tenant_key(&command.namespace, &command.tenant);
+    let home = partition_of(key.as_bytes(), turn.task.partitions);
+    if home != turn.task.partition {
+        let message =
+            format!("the command's key must be `{key}`: its partition is {home}, not {}", turn.task.partition);
+        turn.effects.dead_letter(DeadLetterReason { code: "WRONG_PARTITION".to_owned(), message });
+        return Ok(Stepped::DeadLettered);
+    }
+    let reply = carry_out(turn, &command, input)?;
+    answer(turn, &command, input, &reply);
+    Ok(Stepped::Commanded)
+}
+
+fn carry_out<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    command: &Command,
+    _input: &Input<'_>,
+) -> Result<Reply, StateError> {
+    let (namespace, tenant) = (command.namespace.as_str(), command.tenant.as_str());
     match &command.command {
         CommandKind::ForgetDedupKey { dedup_key } => {
-            dedup::given_key(&mut key, &command.namespace, &command.tenant, dedup_key);
-            state.delete(&key);
+            let mut key = Vec::with_capacity(96);
+            dedup::given_key(&mut key, namespace, tenant, dedup_key);
+            let known = turn.state.get(&key)?.is_some();
+            turn.state.delete(&key);
+            Ok(Reply::done(json!({"dedup_key": dedup_key, "known": known})))
         }
-        CommandKind::ResetThrottle { rule } => {
-            throttle::rule_prefix(&mut key, &command.namespace, &command.tenant, rule);
-            for counter in state.scan(&key, MAX_RESET)? {
-                state.delete(&counter);
-            }
-        }
-        _ => return Ok(Stepped::Commanded),
+        CommandKind::ResetThrottle { rule } => reset_throttle(turn.state, namespace, tenant, rule),
+        CommandKind::CancelScheduled { action_id } => schedule::cancel(turn, namespace, tenant, action_id, &command.id),
+        CommandKind::ListScheduled { page } => schedule::list(turn.state, namespace, tenant, page),
+        other => Ok(Reply::invalid(format!("`{}` is not performed by this version", other.name()))),
     }
-    Ok(Stepped::Commanded)
+}
+
+fn reset_throttle(state: &mut impl State, namespace: &str, tenant: &str, rule: &str) -> Result<Reply, StateError> {
+    let mut key = Vec::with_capacity(96);
+    throttle::rule_prefix(&mut key, namespace, tenant, rule);
+    let counters = state.scan(&key, MAX_RESET)?;
+    for counter in &counters {
+        state.delete(counter);
+    }
+    Ok(Reply::done(json!({"rule": rule, "counters": counters.len()})))
+}
+
+/// Tells the sender what came of a command, by a record with the command's id.
+fn answer<S, E: Effects>(turn: &mut Turn<'_, S, E>, command: &Command, input: &Input<'_>, reply: &Reply) {
+    let (outcome, detail) = match reply {
+        Reply::Done(result) => {
+            let result = to_raw_value(result).unwrap_or_else(|_| RawValue::NULL.to_owned());
+            (Outcome::CommandDone, OutcomeDetail::CommandDone { result: Cow::Owned(result) })
+        }
+        Reply::Refused { code, message } => {
+            (Outcome::CommandRefused, OutcomeDetail::CommandRefused { code: (*code).into(), message: message.into() })
+        }
+    };
+    let origin = input.origin();
+    let name = command.command.name();
+    if !name.starts_with("list_") && !name.starts_with("show_") {
+        let details = match reply {
+            Reply::Done(_) => json!({"command": name, "issued_by": command.issued_by}),
+            Reply::Refused { code, message } => {
+                json!({"command": name, "issued_by": command.issued_by, "code": code, "message": message})
+            }
+        };
+        let identity = ids::identity(&command.namespace, &command.tenant, &command.id, origin);
+        turn.effects.audit(&AuditRecord {
+            id: Cow::Owned(ids::audit_id(&identity)),
+            phase: AuditPhase::Decided,
+            action_id: Cow::Borrowed(&command.id),
+            namespace: Cow::Borrowed(&command.namespace),
+            tenant: Cow::Borrowed(&command.tenant),
+            provider: Cow::Borrowed(""),
+            original_provider: None,
+            action_type: Cow::Borrowed(name),
+            verdict: Cow::Borrowed("command"),
+            matched_rule: None,
+            admitted_by: Vec::new(),
+            rewritten_by: Vec::new(),
+            outcome,
+            outcome_details: to_raw_value(&details).ok().map(Cow::Owned),
+            action_payload: None,
+            metadata: AuditLabels::default(),
+            dispatched_at: turn.now,
+            completed_at: Some(turn.now),
+            duration_ms: Some(0),
+            expires_at: turn.definitions.audit_expires_at(turn.now),
+            released_by: None,
+            chain_id: None,
+            definitions_version: turn.definitions.version,
+            source: origin.clone(),
+        });
+    }
+    turn.effects.outcome(&OutcomeRecord {
+        action_id: Cow::Borrowed(&command.id),
+        namespace: Cow::Borrowed(&command.namespace),
+        tenant: Cow::Borrowed(&command.tenant),
+        provider: Cow::Borrowed(""),
+        action_type: Cow::Borrowed(name),
+        outcome,
+        rule: None,
+        detail,
+        is_final: true,
+        released_by: None,
+        chain_id: None,
+        decided_at: turn.now,
+        source: origin.clone(),
+    });
 }

@@ -1,8 +1,11 @@
 use crate::redact::Redaction;
+use crate::secrets::Secrets;
 use acteon_rules::{
     DefaultVerdict, Diagnostic, Evaluation, Names, Options, Rule, RuleAction, RuleSet, SourceFile, ThrottleMode,
 };
-use acteon_schemas::{RulesDefinition, SettingsDefinition};
+use acteon_schemas::{
+    ChainDefinition, RulesDefinition, SettingsDefinition, StateMachineDefinition, TimeIntervalDefinition,
+};
 use std::collections::BTreeSet;
 
 /// An immutable snapshot of everything that decisions depend on beside state, time and input.
@@ -18,6 +21,28 @@ pub struct Definitions {
     pub audit_store_payload: bool,
     /// What they don't show of it.
     pub redaction: Redaction,
+    /// The settings as published.
+    pub settings: SettingsDefinition,
+    pub(crate) secrets: Secrets,
+}
+
+/// What a snapshot is compiled from.
+#[derive(Debug, Clone, Default)]
+pub struct Parts {
+    /// All rule files.
+    pub rules: RulesDefinition,
+    /// Settings of the decision core.
+    pub settings: SettingsDefinition,
+    /// Names of the providers that have a dispatch topic.
+    pub providers: BTreeSet<String>,
+    /// Chains.
+    pub chains: Vec<ChainDefinition>,
+    /// State machines.
+    pub state_machines: Vec<StateMachineDefinition>,
+    /// Time intervals.
+    pub time_intervals: Vec<TimeIntervalDefinition>,
+    /// What the topic may not hold.
+    pub secrets: Secrets,
 }
 
 /// Why definitions were refused. The running ones stay.
@@ -43,22 +68,26 @@ fn list(diagnostics: &[Diagnostic]) -> String {
 }
 
 impl Definitions {
-    /// Compiles a snapshot and checks it: the rules' grammar, the providers they name, and that this version can do what
+    /// Compiles a snapshot and checks it: the rules' grammar, the names that they use, and that this version can do what
     /// they ask.
     ///
     /// # Errors
     /// Everything that is wrong with the rules, with file, line and column; or an unknown option.
-    pub fn compile(
-        version: i64,
-        rules: &RulesDefinition,
-        settings: &SettingsDefinition,
-        providers: BTreeSet<String>,
-    ) -> Result<Self, DefinitionsError> {
-        let options = options(rules)?;
+    pub fn compile(version: i64, parts: Parts) -> Result<Self, DefinitionsError> {
+        let Parts { rules, settings, providers, chains, state_machines, time_intervals, secrets } = parts;
+        let options = options(&rules)?;
         let files: Vec<SourceFile> =
-            rules.files.iter().map(|file| SourceFile { name: file.name.clone(), text: file.text.clone() }).collect();
+            rules.files.into_iter().map(|file| SourceFile { name: file.name, text: file.text }).collect();
         let checked = acteon_rules::compile(&files, &options).map_err(DefinitionsError::Rules)?;
-        let names = Names { providers: Some(&providers), ..Names::default() };
+        let chain_names = chains.iter().map(|chain| chain.name.clone()).collect();
+        let machine_names = state_machines.iter().map(|machine| machine.name.clone()).collect();
+        let interval_names = time_intervals.iter().map(|interval| interval.name.clone()).collect();
+        let names = Names {
+            providers: Some(&providers),
+            chains: Some(&chain_names),
+            state_machines: Some(&machine_names),
+            time_intervals: Some(&interval_names),
+        };
         let mut problems = acteon_rules::check_references(&checked.rules, &names);
         problems.extend(unsupported(&checked.rules));
         if !problems.is_empty() {
@@ -70,7 +99,15 @@ impl Definitions {
             providers,
             audit_store_payload: settings.audit_store_payload,
             redaction: Redaction::new(&settings.audit_redact_fields, &settings.audit_redact_placeholder),
+            settings,
+            secrets,
         })
+    }
+
+    /// When an audit record of this moment may be deleted.
+    pub(crate) fn audit_expires_at(&self, now: i64) -> Option<i64> {
+        let seconds = i64::try_from(self.settings.audit_ttl_seconds?).unwrap_or(i64::MAX);
+        Some(now.saturating_add(seconds.saturating_mul(1000)))
     }
 }
 
@@ -120,6 +157,7 @@ fn unsupported_part(rule: &Rule) -> Option<String> {
     }
     match &rule.action {
         RuleAction::Throttle { mode: ThrottleMode::Delay { .. }, .. } => Some("`mode: delay`".to_owned()),
+        RuleAction::Schedule { .. } => None,
         RuleAction::Allow
         | RuleAction::Deny
         | RuleAction::Suppress { .. }
@@ -129,7 +167,6 @@ fn unsupported_part(rule: &Rule) -> Option<String> {
         | RuleAction::Reroute { .. } => None,
         RuleAction::Chain { .. }
         | RuleAction::Group { .. }
-        | RuleAction::Schedule { .. }
         | RuleAction::RequestApproval { .. }
         | RuleAction::StateMachine { .. } => Some(format!("action type `{}`", rule.action.tag())),
     }

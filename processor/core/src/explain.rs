@@ -2,7 +2,6 @@ use crate::action::subject;
 use crate::definitions::Definitions;
 use crate::gates::Gates;
 use crate::ids;
-use crate::record::verdict_tag;
 use crate::state::{State, StateError};
 use acteon_rules::Trace;
 use acteon_schemas::{Action, Coordinates, DecodeError};
@@ -54,7 +53,7 @@ pub fn explain(
     let mut trace = Trace::default();
     let decision = definitions.rules.walk(&mut subject, now, None, &mut Gates::new(state, now), Some(&mut trace))?;
     Ok(Explanation {
-        verdict: verdict_tag(&decision.verdict),
+        verdict: decision.tag(),
         matched_rule: decision.rule.map(|rule| rule.name.clone()),
         provider: subject.provider.to_string(),
         payload: subject.payload.into_owned(),

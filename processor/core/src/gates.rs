@@ -14,12 +14,13 @@ pub(crate) struct Gates<'s, S> {
     now: i64,
     pending: SmallVec<[Pending; 2]>,
     /// How long a throttled sender has to wait, in milliseconds.
-    pub(crate) retry_after_ms: Option<u64>,
+    retry_after_ms: Option<u64>,
 }
 
-struct Pending {
-    key: Vec<u8>,
-    value: Vec<u8>,
+/// A write that is made if the action is admitted.
+pub(crate) struct Pending {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
 }
 
 impl<'s, S: State> Gates<'s, S> {
@@ -27,11 +28,9 @@ impl<'s, S: State> Gates<'s, S> {
         Self { state, now, pending: SmallVec::new(), retry_after_ms: None }
     }
 
-    /// Writes what the gates counted.
-    pub(crate) fn apply(self) {
-        for Pending { key, value } in self.pending {
-            self.state.put(&key, &value);
-        }
+    /// Ends the walk: what the gates counted, and how long a sender has to wait that they refused or held.
+    pub(crate) fn end(self) -> (SmallVec<[Pending; 2]>, Option<u64>) {
+        (self.pending, self.retry_after_ms)
     }
 
     /// What this walk has written to a key so far.

@@ -33,6 +33,11 @@ pub(crate) fn dispatch_id(identity: &Uuid) -> String {
     Uuid::new_v5(identity, b"dispatch").to_string()
 }
 
+/// An id made from another one and what sets it apart from others made from that.
+pub(crate) fn derived(identity: &Uuid, what: &str) -> Uuid {
+    Uuid::new_v5(identity, what.as_bytes())
+}
+
 /// A 128-bit digest.
 pub(crate) fn digest(bytes: &[u8]) -> [u8; 16] {
     *Uuid::new_v5(&NAMESPACE, bytes).as_bytes()

@@ -138,6 +138,9 @@ pub(crate) enum DedupKeyKind {
 /// Longest rest of a key that is kept as it is, in bytes; a longer one is replaced by its digest.
 pub(crate) const MAX_REST_BYTES: usize = 1100;
 
+/// Most keys that one look over a tenant's state takes in.
+pub(crate) const MAX_SCAN: usize = 100_000;
+
 /// Begins the key of a store for one tenant.
 pub(crate) fn scoped(out: &mut Vec<u8>, store: Store, namespace: &str, tenant: &str) {
     out.clear();

@@ -4,26 +4,36 @@
 //! same function serves the live processor, a dry run, rule tests and the simulation.
 
 mod action;
+mod capture;
 mod command;
 mod dedup;
 mod definitions;
+mod dispatch;
 mod effect;
 mod explain;
 mod gates;
+mod held;
 mod ids;
 mod input;
 pub mod keys;
+mod page;
 mod partition_clock;
+mod policy;
 mod record;
 mod redact;
+mod reply;
 mod result;
+mod schedule;
+mod secrets;
 mod state;
 mod step;
 mod throttle;
+mod time;
 mod timer;
+mod turn;
 mod value;
 
-pub use definitions::{Definitions, DefinitionsError, unsupported};
+pub use definitions::{Definitions, DefinitionsError, Parts, unsupported};
 pub use effect::{Effects, Recorder};
 pub use explain::{ExplainError, Explanation, explain};
 pub use input::{Input, InputKind, Task};
@@ -31,6 +41,7 @@ pub use keys::due_at;
 pub use partition_clock::PartitionClock;
 pub use redact::Redaction;
 pub use result::SEEN_TTL_MS;
+pub use secrets::Secrets;
 pub use state::{MemoryState, State, StateError};
 pub use step::{StepError, Stepped, step};
 pub use value::{expires_at, is_expired};

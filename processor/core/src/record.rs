@@ -1,33 +1,45 @@
+use crate::action::Arrival;
+use crate::definitions::Definitions;
 use crate::effect::Effects;
+use crate::held::Held;
 use crate::ids;
-use crate::input::Input;
+use crate::keys::Store;
+use crate::state::{State, StateError};
+use crate::turn::Turn;
 use acteon_rules::{Decision, Rule, Subject, Verdict};
-use acteon_schemas::{Action, AuditLabels, AuditPhase, AuditRecord, Outcome, OutcomeDetail, OutcomeRecord};
-use serde_json::value::{RawValue, to_raw_value};
+use acteon_schemas::{AuditLabels, AuditPhase, AuditRecord, Outcome, OutcomeDetail, OutcomeRecord};
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use std::borrow::Cow;
-use uuid::Uuid;
 
 /// Everything that the records of one decided action share.
 pub(crate) struct Decided<'a, 'r> {
-    pub(crate) input: &'a Input<'a>,
-    pub(crate) action: &'a Action<'a>,
-    pub(crate) action_id: &'a str,
-    pub(crate) identity: Uuid,
+    pub(crate) arrival: &'a Arrival<'a>,
     pub(crate) subject: &'a Subject<'a>,
     pub(crate) decision: &'a Decision<'r>,
-    /// The payload as audit records may show it.
-    pub(crate) audit_payload: Option<Cow<'a, RawValue>>,
-    pub(crate) definitions_version: i64,
+    pub(crate) definitions: &'a Definitions,
     pub(crate) now: i64,
 }
 
-impl Decided<'_, '_> {
+impl<'a, 'r> Decided<'a, 'r> {
+    pub(crate) fn new<'t: 'a, S, E>(
+        turn: &Turn<'t, S, E>,
+        arrival: &'a Arrival<'a>,
+        subject: &'a Subject<'a>,
+        decision: &'a Decision<'r>,
+    ) -> Self {
+        Self { arrival, subject, decision, definitions: turn.definitions, now: turn.now }
+    }
+
     pub(crate) fn original_provider(&self) -> Option<Cow<'_, str>> {
         match &self.decision.verdict {
             Verdict::Reroute { from } => Some(Cow::Borrowed(from)),
             _ => None,
         }
+    }
+
+    pub(crate) fn released_by(&self) -> Option<Cow<'static, str>> {
+        self.arrival.released_by.map(|by| Cow::Borrowed(by.tag()))
     }
 
     fn rule(&self) -> Option<Cow<'_, str>> {
@@ -44,59 +56,62 @@ impl Decided<'_, '_> {
     ) {
         self.audit(outcome, audit_details, effects);
         effects.outcome(&OutcomeRecord {
-            action_id: Cow::Borrowed(self.action_id),
-            namespace: Cow::Borrowed(&self.action.namespace),
-            tenant: Cow::Borrowed(&self.action.tenant),
+            action_id: Cow::Borrowed(self.arrival.action_id),
+            namespace: Cow::Borrowed(&self.arrival.action.namespace),
+            tenant: Cow::Borrowed(&self.arrival.action.tenant),
             provider: Cow::Borrowed(&self.subject.provider),
-            action_type: Cow::Borrowed(&self.action.action_type),
+            action_type: Cow::Borrowed(&self.arrival.action.action_type),
             outcome,
             rule: self.rule(),
             detail,
             is_final: outcome != Outcome::Dispatched,
-            released_by: None,
+            released_by: self.released_by(),
             chain_id: None,
             decided_at: self.now,
-            source: self.input.origin().clone(),
+            source: self.arrival.origin.clone(),
         });
     }
 
     fn audit(&self, outcome: Outcome, details: Option<Value>, effects: &mut impl Effects) {
         let done = outcome != Outcome::Dispatched;
         effects.audit(&AuditRecord {
-            id: Cow::Owned(ids::audit_id(&self.identity)),
+            id: Cow::Owned(ids::audit_id(&self.arrival.identity)),
             phase: AuditPhase::Decided,
-            action_id: Cow::Borrowed(self.action_id),
-            namespace: Cow::Borrowed(&self.action.namespace),
-            tenant: Cow::Borrowed(&self.action.tenant),
+            action_id: Cow::Borrowed(self.arrival.action_id),
+            namespace: Cow::Borrowed(&self.arrival.action.namespace),
+            tenant: Cow::Borrowed(&self.arrival.action.tenant),
             provider: Cow::Borrowed(&self.subject.provider),
             original_provider: self.original_provider(),
-            action_type: Cow::Borrowed(&self.action.action_type),
-            verdict: Cow::Borrowed(verdict_tag(&self.decision.verdict)),
+            action_type: Cow::Borrowed(&self.arrival.action.action_type),
+            verdict: Cow::Borrowed(self.decision.tag()),
             matched_rule: self.rule(),
             admitted_by: names(&self.decision.admitted_by),
             rewritten_by: names(&self.decision.rewritten_by),
             outcome,
             outcome_details: details.and_then(|value| to_raw_value(&value).ok()).map(Cow::Owned),
-            action_payload: self.audit_payload.as_ref().map(|payload| Cow::Borrowed(payload.as_ref())),
+            action_payload: self
+                .definitions
+                .audit_store_payload
+                .then(|| self.definitions.redaction.apply(&self.arrival.action.payload, self.arrival.came)),
             metadata: self.labels(),
             dispatched_at: self.now,
             completed_at: done.then_some(self.now),
             duration_ms: done.then_some(0),
-            expires_at: None,
-            released_by: None,
+            expires_at: self.definitions.audit_expires_at(self.now),
+            released_by: self.released_by(),
             chain_id: None,
-            definitions_version: self.definitions_version,
-            source: self.input.origin().clone(),
+            definitions_version: self.definitions.version,
+            source: self.arrival.origin.clone(),
         });
     }
 
     /// The action's labels with what a replay needs beside the payload.
     fn labels(&self) -> AuditLabels<'_> {
         AuditLabels {
-            labels: Cow::Borrowed(&self.action.metadata),
-            dedup_key: self.action.dedup_key.as_deref().map(Cow::Borrowed),
-            fingerprint: self.action.fingerprint.as_deref().map(Cow::Borrowed),
-            status: self.action.status.as_deref().map(Cow::Borrowed),
+            labels: Cow::Borrowed(&self.arrival.action.metadata),
+            dedup_key: self.arrival.action.dedup_key.as_deref().map(Cow::Borrowed),
+            fingerprint: self.arrival.action.fingerprint.as_deref().map(Cow::Borrowed),
+            status: self.arrival.action.status.as_deref().map(Cow::Borrowed),
         }
     }
 }
@@ -105,21 +120,38 @@ fn names<'r>(rules: &[&'r Rule]) -> Vec<Cow<'r, str>> {
     rules.iter().map(|rule| Cow::Borrowed(rule.name.as_str())).collect()
 }
 
-/// The audit tag of a verdict.
-pub(crate) fn verdict_tag(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Allow | Verdict::DefaultAllow => "allow",
-        Verdict::Deny | Verdict::DefaultDeny => "deny",
-        Verdict::Suppress => "suppress",
-        Verdict::Deduplicated => "deduplicate",
-        Verdict::Throttled | Verdict::Delayed => "throttle",
-        Verdict::Reroute { .. } => "reroute",
-        Verdict::Chain => "chain",
-        Verdict::Capture => "capture",
-    }
-}
-
 /// `outcome_details` of a failure.
 pub(crate) fn failure_details(code: &str, message: &str, retryable: bool, attempts: u32) -> Value {
     json!({"code": code, "message": message, "retryable": retryable, "attempts": attempts})
+}
+
+/// Tells what became of a held action that does not go on.
+///
+/// `what` sets its records apart from others of the same action.
+pub(crate) fn tell_held<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    held: &Held<'_>,
+    store: Store,
+    what: &str,
+    outcome: Outcome,
+    detail: OutcomeDetail<'_>,
+) -> Result<(), StateError> {
+    let action = held.action(store)?;
+    let came: Value = serde_json::from_str(action.payload.get())
+        .map_err(|_| StateError::Corrupt { store: store.name(), problem: "the held payload can't be decoded" })?;
+    let arrival = Arrival {
+        action: &action,
+        action_id: &held.action_id,
+        identity: ids::derived(&held.identity, what),
+        origin: &held.origin,
+        came: &came,
+        resume: None,
+        released_by: None,
+        holds: held.holds,
+    };
+    let mut subject = crate::action::subject(&action, &held.action_id, &came);
+    subject.provider = Cow::Borrowed(&held.provider);
+    let decision = Decision::default_allow();
+    Decided::new(turn, &arrival, &subject, &decision).tell(outcome, detail, None, turn.effects);
+    Ok(())
 }

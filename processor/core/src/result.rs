@@ -5,6 +5,7 @@ use crate::keys::{self, Store};
 use crate::record::failure_details;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
+use crate::turn::Turn;
 use crate::value;
 use acteon_schemas::{
     AuditLabels, AuditPhase, AuditRecord, DeadLetterReason, DecodeError, Outcome, OutcomeDetail, OutcomeRecord,
@@ -25,18 +26,16 @@ fn decode(bytes: &[u8]) -> Result<ProviderResult<'_>, DecodeError> {
 }
 
 /// Turns a provider's result into the action's last outcome. A second result for the same dispatch is dropped.
-pub(crate) fn complete(
-    definitions_version: i64,
-    state: &mut impl State,
-    now: i64,
+pub(crate) fn complete<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
     input: &Input<'_>,
-    effects: &mut impl Effects,
 ) -> Result<Stepped, StateError> {
+    let now = turn.now;
     let result = match decode(input.value.unwrap_or_default()) {
         Ok(result) => result,
         Err(error) => {
             let code = error.kind.code().to_owned();
-            effects.dead_letter(DeadLetterReason { code, message: error.to_string() });
+            turn.effects.dead_letter(DeadLetterReason { code, message: error.to_string() });
             return Ok(Stepped::DeadLettered);
         }
     };
@@ -45,16 +44,16 @@ pub(crate) fn complete(
     let start = key.len();
     key.extend_from_slice(result.dispatch_id.as_bytes());
     keys::limit_rest(&mut key, start);
-    if value::is_set(state.get(&key)?, Store::Seen, now)? {
+    if value::is_set(turn.state.get(&key)?, Store::Seen, now)? {
         return Ok(Stepped::Repeated);
     }
     let mut remembered = Vec::with_capacity(9);
     value::begin(&mut remembered, now.saturating_add_unsigned(SEEN_TTL_MS));
-    state.put(&key, &remembered);
+    turn.state.put(&key, &remembered);
 
     let (outcome, detail) = conclude(&result);
-    audit(definitions_version, now, &result, outcome, effects);
-    effects.outcome(&OutcomeRecord {
+    audit(turn, &result, outcome);
+    turn.effects.outcome(&OutcomeRecord {
         action_id: Cow::Borrowed(&result.action_id),
         namespace: Cow::Borrowed(&result.namespace),
         tenant: Cow::Borrowed(&result.tenant),
@@ -64,7 +63,7 @@ pub(crate) fn complete(
         rule: result.rule.as_deref().map(Cow::Borrowed),
         detail,
         is_final: true,
-        released_by: None,
+        released_by: result.released_by.clone(),
         chain_id: None,
         decided_at: now,
         source: result.source.clone(),
@@ -95,13 +94,8 @@ fn conclude<'r>(result: &'r ProviderResult<'_>) -> (Outcome, OutcomeDetail<'r>) 
     }
 }
 
-fn audit(
-    definitions_version: i64,
-    now: i64,
-    result: &ProviderResult<'_>,
-    outcome: Outcome,
-    effects: &mut impl Effects,
-) {
+fn audit<S, E: Effects>(turn: &mut Turn<'_, S, E>, result: &ProviderResult<'_>, outcome: Outcome) {
+    let now = turn.now;
     let details = match &result.result {
         ResultStatus::Delivered(_) if outcome == Outcome::Rerouted => {
             json!({"original_provider": result.original_provider, "new_provider": result.provider})
@@ -111,7 +105,7 @@ fn audit(
     };
     let verdict = if result.original_provider.is_some() { "reroute" } else { "allow" };
     let identity = ids::identity(&result.namespace, &result.tenant, &result.action_id, &result.source);
-    effects.audit(&AuditRecord {
+    turn.effects.audit(&AuditRecord {
         id: Cow::Owned(ids::audit_id(&identity)),
         phase: AuditPhase::Completed,
         action_id: Cow::Borrowed(&result.action_id),
@@ -131,10 +125,10 @@ fn audit(
         dispatched_at: result.decided_at,
         completed_at: Some(now),
         duration_ms: Some(u64::try_from(now.saturating_sub(result.decided_at)).unwrap_or(0)),
-        expires_at: None,
-        released_by: None,
+        expires_at: turn.definitions.audit_expires_at(now),
+        released_by: result.released_by.clone(),
         chain_id: None,
-        definitions_version,
+        definitions_version: turn.definitions.version,
         source: result.source.clone(),
     });
 }

@@ -2,6 +2,7 @@ use crate::definitions::Definitions;
 use crate::effect::Effects;
 use crate::input::{Input, InputKind, Task};
 use crate::state::{State, StateError};
+use crate::turn::Turn;
 use crate::{action, command, result, timer};
 use acteon_schemas::Outcome;
 
@@ -47,12 +48,11 @@ pub fn step<S: State>(
     input: &Input<'_>,
     effects: &mut impl Effects,
 ) -> Result<Stepped, StepError> {
-    match input.kind {
-        InputKind::Action | InputKind::Repartitioned => {
-            Ok(action::decide(definitions, task, state, now, input, effects)?)
-        }
-        InputKind::Command => Ok(command::perform(state, input, effects)?),
-        InputKind::Timer => Ok(timer::fire(state, now, input)?),
-        InputKind::Result => Ok(result::complete(definitions.version, state, now, input, effects)?),
-    }
+    let turn = &mut Turn { definitions, task, now, state, effects };
+    Ok(match input.kind {
+        InputKind::Action | InputKind::Repartitioned => action::decide(turn, input)?,
+        InputKind::Command => command::perform(turn, input)?,
+        InputKind::Result => result::complete(turn, input)?,
+        InputKind::Timer => timer::fire(turn, input)?,
+    })
 }

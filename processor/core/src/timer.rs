@@ -1,16 +1,24 @@
 //! Timers: entries of the state whose time has come.
 
+use crate::effect::Effects;
 use crate::input::Input;
+use crate::keys::Store;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
-use crate::{keys, value};
+use crate::turn::Turn;
+use crate::{schedule, value};
 
 /// Hands a due entry to the feature that it belongs to.
-pub(crate) fn fire(state: &mut impl State, now: i64, input: &Input<'_>) -> Result<Stepped, StateError> {
+pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, input: &Input<'_>) -> Result<Stepped, StateError> {
     let key = input.value.unwrap_or_default();
-    let Some(store) = keys::Store::of(key).filter(|store| store.has_timer()) else { return Ok(Stepped::Stale) };
-    match state.get(key)? {
-        Some(entry) if value::split(entry, store)?.0 <= now => Ok(Stepped::Stale),
+    let Some(store) = Store::of(key).filter(|store| store.has_timer()) else { return Ok(Stepped::Stale) };
+    let Some(entry) = turn.state.get(key)? else { return Ok(Stepped::Stale) };
+    if value::split(entry, store)?.0 > turn.now {
+        return Ok(Stepped::Stale);
+    }
+    let entry = entry.to_vec();
+    match store {
+        Store::Scheduled => schedule::fire(turn, key, &entry),
         _ => Ok(Stepped::Stale),
     }
 }

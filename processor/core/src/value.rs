@@ -1,5 +1,6 @@
 use crate::keys::Store;
 use crate::state::StateError;
+use serde::{Deserialize, Serialize};
 
 /// The version that values are written with.
 const VERSION: u8 = 1;
@@ -43,6 +44,25 @@ pub(crate) fn split(value: &[u8], store: Store) -> Result<(i64, &[u8]), StateErr
         Some(at) => Ok((at, &value[HEADER_BYTES..])),
         None => Err(StateError::Corrupt { store: store.name(), problem: "unknown version or cut short" }),
     }
+}
+
+/// A value of JSON behind its time.
+pub(crate) fn encode(at: i64, body: &impl Serialize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    begin(&mut out, at);
+    // State holds strings, numbers and JSON text alone, which always serialise, and a vector takes all that is written.
+    if serde_json::to_writer(&mut out, body).is_err() {
+        out.truncate(HEADER_BYTES);
+    }
+    out
+}
+
+/// Reads a value that [`encode`] wrote: its time and its body.
+pub(crate) fn decode<'v, T: Deserialize<'v>>(value: &'v [u8], store: Store) -> Result<(i64, T), StateError> {
+    let (at, body) = split(value, store)?;
+    let body = serde_json::from_slice(body)
+        .map_err(|_| StateError::Corrupt { store: store.name(), problem: "its JSON is not of the expected shape" })?;
+    Ok((at, body))
 }
 
 /// Appends an unsigned number, seven bits a byte, the lowest first.

@@ -84,6 +84,20 @@ pub struct RouteCopy<'r> {
 }
 
 impl Decision<'_> {
+    /// The decision about an action that no rule looks at.
+    #[must_use]
+    pub fn default_allow() -> Self {
+        Self {
+            verdict: Verdict::DefaultAllow,
+            rule: None,
+            admitted_by: SmallVec::new(),
+            rewritten_by: SmallVec::new(),
+            copies: SmallVec::new(),
+            conditions_evaluated: 0,
+            captured: false,
+        }
+    }
+
     /// The verdict's tag in audit records: the deciding rule's type, else `allow` or `deny`.
     #[must_use]
     pub fn tag(&self) -> &'static str {

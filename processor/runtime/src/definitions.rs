@@ -3,7 +3,7 @@
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::Error;
 use crate::kafka::{SETTLE_TIMEOUT, is_fenced, quiet};
-use acteon_core::{Definitions, DefinitionsError};
+use acteon_core::{Definitions, DefinitionsError, Parts, Secrets};
 use acteon_schemas::{Definition, RulesDefinition, SettingsDefinition};
 use acteon_topology::{KafkaConfig, Names};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -14,8 +14,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Key prefix of provider definitions.
-const PROVIDER_PREFIX: &str = "provider/";
+/// Key prefixes of definitions of which there are several: what is not published any more is removed.
+const OWNED_PREFIXES: [&str; 4] = ["provider/", "chain/", "state_machine/", "time_interval/"];
 /// Limit of one read of the whole table.
 const READ_LIMIT: Duration = Duration::from_secs(30);
 /// Attempts to publish where others do so at the same time.
@@ -41,9 +41,9 @@ impl Table {
     ///
     /// # Errors
     /// A record can't be decoded, or the rules don't compile.
-    pub fn compile(&self) -> Result<Option<Definitions>, Error> {
+    pub fn compile(&self, secrets: &Secrets) -> Result<Option<Definitions>, Error> {
         let (mut rules, mut settings): (Option<RulesDefinition>, Option<SettingsDefinition>) = (None, None);
-        let mut providers = BTreeSet::new();
+        let mut parts = Parts { secrets: secrets.clone(), ..Parts::default() };
         for (key, value) in &self.records {
             let decoded =
                 Definition::decode(value).map_err(|error| Error::Definitions(format!("record `{key}`: {error}")))?;
@@ -51,12 +51,15 @@ impl Table {
                 Definition::Rules(found) => rules = Some(found),
                 Definition::Settings(found) => settings = Some(found),
                 Definition::Provider(found) => {
-                    providers.insert(found.name);
+                    parts.providers.insert(found.name);
                 }
+                Definition::Chain(found) => parts.chains.push(found),
+                Definition::StateMachine(found) => parts.state_machines.push(found),
+                Definition::TimeInterval(found) => parts.time_intervals.push(found),
             }
         }
         let (Some(rules), Some(settings)) = (rules, settings) else { return Ok(None) };
-        Definitions::compile(self.version, &rules, &settings, providers)
+        Definitions::compile(self.version, Parts { rules, settings, ..parts })
             .map(Some)
             .map_err(|error: DefinitionsError| Error::Definitions(error.to_string()))
     }
@@ -192,7 +195,10 @@ fn changes(table: &Table, wanted: &[Definition]) -> Result<Changes, Error> {
         }
     }
     let keys: BTreeSet<String> = wanted.iter().map(Definition::key).collect();
-    let gone = table.records.keys().filter(|key| key.starts_with(PROVIDER_PREFIX) && !keys.contains(*key));
+    let gone = table
+        .records
+        .keys()
+        .filter(|key| OWNED_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) && !keys.contains(*key));
     changes.extend(gone.map(|key| (key.clone(), None)));
     Ok(changes)
 }
@@ -264,20 +270,21 @@ mod tests {
             audit_store_payload: true,
             audit_redact_fields: Vec::new(),
             audit_redact_placeholder: "[REDACTED]".into(),
+            ..SettingsDefinition::default()
         })
     }
 
     #[test]
     fn a_table_compiles_once_it_has_rules_and_settings() {
-        assert!(table(&[settings()]).compile().unwrap().is_none());
-        let definitions = table(&[settings(), rules("rules: []")]).compile().unwrap().unwrap();
+        assert!(table(&[settings()]).compile(&Secrets::default()).unwrap().is_none());
+        let definitions = table(&[settings(), rules("rules: []")]).compile(&Secrets::default()).unwrap().unwrap();
         assert_eq!(definitions.version, 1);
     }
 
     #[test]
     fn what_this_version_does_not_perform_is_refused_with_its_place() {
-        let text = "rules:\n  - name: held\n    condition: {field: action.tenant, eq: t}\n    action: {type: schedule, delay_seconds: 5}\n";
-        let error = table(&[settings(), rules(text)]).compile().unwrap_err().to_string();
-        assert!(error.contains("rules/a.yaml:2") && error.contains("`schedule`"), "{error}");
+        let text = "rules:\n  - name: held\n    condition: {field: action.tenant, eq: t}\n    action: {type: chain, chain: c}\n";
+        let error = table(&[settings(), rules(text)]).compile(&Secrets::default()).unwrap_err().to_string();
+        assert!(error.contains("rules/a.yaml:2") && error.contains("`c`"), "{error}");
     }
 }

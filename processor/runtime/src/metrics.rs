@@ -33,16 +33,8 @@ pub fn describe() {
     describe_gauge!("acteon_processor_store_bytes", "Size of a task's store, by partition");
 }
 
-fn action_counter(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Dispatched => "acteon_actions_dispatched_total",
-        Outcome::Executed => "acteon_actions_executed_total",
-        Outcome::Rerouted => "acteon_actions_rerouted_total",
-        Outcome::Deduplicated => "acteon_actions_deduplicated_total",
-        Outcome::Suppressed => "acteon_actions_suppressed_total",
-        Outcome::Throttled => "acteon_actions_throttled_total",
-        Outcome::Failed => "acteon_actions_failed_total",
-    }
+fn action_counter(outcome: Outcome) -> String {
+    format!("acteon_actions_{}_total", outcome.as_str())
 }
 
 /// Counts of the open transaction, made public when it has been committed: what is counted has happened.
@@ -71,7 +63,7 @@ const OTHERS: [&str; 6] = [
 
 impl Default for Tally {
     fn default() -> Self {
-        let names = Outcome::ALL.into_iter().map(action_counter).chain(OTHERS);
+        let names = Outcome::ALL.into_iter().map(action_counter).chain(OTHERS.map(str::to_owned));
         Self {
             counts: [0; Outcome::ALL.len() + OTHERS.len()],
             counters: names.map(|name| counter!(name)).collect(),
@@ -90,12 +82,12 @@ fn index(stepped: Stepped) -> usize {
     let others = Outcome::ALL.len();
     match stepped {
         // `ALL` is in the order of the variants.
-        Stepped::Decided(outcome) | Stepped::Completed(outcome) => outcome as usize,
+        Stepped::Decided(outcome) | Stepped::Completed(outcome) | Stepped::Fired(Some(outcome)) => outcome as usize,
         Stepped::Repeated => others,
         Stepped::Commanded => others + 1,
         Stepped::Repartitioned => others + 2,
         Stepped::DeadLettered => others + 3,
-        Stepped::Fired(_) => others + 4,
+        Stepped::Fired(None) => others + 4,
         Stepped::Stale => others + 5,
     }
 }

@@ -6,7 +6,7 @@ use crate::kafka::{KafkaRestorer, KafkaSink, KafkaSource, cluster_id, input_topi
 use crate::monitor::Monitor;
 use crate::rocks::{RocksStores, StoreLimits};
 use crate::worker::{TaskState, Worker, WorkerConfig, WorkerError};
-use acteon_core::Definitions;
+use acteon_core::{Definitions, Secrets};
 use acteon_topology::{KafkaConfig, Names};
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -42,6 +42,8 @@ pub struct ProcessorConfig {
     pub state_dir: PathBuf,
     /// When transactions are committed.
     pub commit: CommitLimits,
+    /// What decisions need and no topic may hold.
+    pub secrets: Secrets,
 }
 
 /// Whether a processor is ready to decide.
@@ -308,12 +310,13 @@ fn follow(config: &ProcessorConfig, shared: &Arc<Shared>) -> Result<JoinHandle<(
     let mut follower = Follower::new(&config.kafka, &config.names)?;
     let monitor = Monitor::new(&config.kafka, &config.names).map_err(|error| Error::Kafka(error.to_string()))?;
     let shared = Arc::clone(shared);
+    let secrets = config.secrets.clone();
     spawn("definitions", move || {
         use crate::clock::Clock as _;
         let clock = SystemClock::default();
         let mut measured: Option<Duration> = None;
         while !shared.is_stopping() {
-            match follower.poll(FOLLOW_WAIT).map(crate::definitions::Table::compile) {
+            match follower.poll(FOLLOW_WAIT).map(|table| table.compile(&secrets)) {
                 None | Some(Ok(None)) => {}
                 Some(Ok(Some(definitions))) => adopt(&shared, definitions),
                 // The running set stays.

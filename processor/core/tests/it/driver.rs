@@ -1,6 +1,6 @@
 //! One task without a broker, on a clock that the test moves.
 
-use acteon_core::{Definitions, Input, InputKind, MemoryState, PartitionClock, Recorder, Stepped, Task, step};
+use acteon_core::{Definitions, Input, InputKind, MemoryState, PartitionClock, Parts, Recorder, Stepped, Task, step};
 use acteon_schemas::{Coordinates, RuleFile, RulesDefinition, SettingsDefinition};
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ pub(crate) fn settings() -> SettingsDefinition {
         audit_store_payload: true,
         audit_redact_fields: vec!["card.number".into()],
         audit_redact_placeholder: "[REDACTED]".into(),
+        ..SettingsDefinition::default()
     }
 }
 
@@ -22,7 +23,7 @@ pub(crate) fn definitions(rules: &str, default: &str) -> Definitions {
         default_timezone: "UTC".into(),
         files: vec![RuleFile { name: "rules.yaml".into(), text: rules.into() }],
     };
-    Definitions::compile(7, &rules, &settings(), providers).unwrap()
+    Definitions::compile(7, Parts { rules, settings: settings(), providers, ..Parts::default() }).unwrap()
 }
 
 /// A task and its state.

@@ -1,6 +1,7 @@
 use crate::driver::{Driver, definitions, settings};
 use acteon_core::{
-    Definitions, Input, InputKind, MemoryState, Recorder, State, StateError, StepError, Stepped, Task, explain, step,
+    Definitions, Input, InputKind, MemoryState, Parts, Recorder, State, StateError, StepError, Stepped, Task, explain,
+    step,
 };
 use acteon_schemas::{Coordinates, Outcome, RuleFile, RulesDefinition};
 
@@ -136,6 +137,11 @@ fn refused(text: &str, part: &str) {
         default_timezone: "UTC".into(),
         files: vec![RuleFile { name: "rules.yaml".into(), text: text.into() }],
     };
-    let error = Definitions::compile(0, &rules, &settings(), ["email".to_owned()].into()).unwrap_err().to_string();
+    let error = Definitions::compile(
+        0,
+        Parts { rules, settings: settings(), providers: ["email".to_owned()].into(), ..Parts::default() },
+    )
+    .unwrap_err()
+    .to_string();
     assert!(error.contains("rules.yaml:2") && error.contains(part), "{error}");
 }

@@ -14,7 +14,7 @@ fn the_whole_table_is_read_without_waiting_for_more() {
     let read = || {
         let start = Instant::now();
         let table = definitions::read(&bench.kafka, &bench.names).unwrap();
-        assert!(table.compile().unwrap().is_some());
+        assert!(table.compile(&acteon_core::Secrets::default()).unwrap().is_some());
         start.elapsed()
     };
     // The machine may be busy: what counts is that nothing waits by design.
@@ -35,7 +35,11 @@ fn processes_that_publish_at_the_same_time_all_get_through() {
             let publishers: Vec<_> = (0..4).map(|name| scope.spawn(move || publish(name))).collect();
             publishers.into_iter().for_each(|publisher| _ = publisher.join().unwrap().unwrap());
         });
-        let published = definitions::read(&bench.kafka, &bench.names).unwrap().compile().unwrap().unwrap();
+        let published = definitions::read(&bench.kafka, &bench.names)
+            .unwrap()
+            .compile(&acteon_core::Secrets::default())
+            .unwrap()
+            .unwrap();
         let [rule] = published.rules.rules() else { panic!("one publisher's rules stay") };
         assert!(rule.name.starts_with(&format!("r{round}-")), "{}", rule.name);
     }

@@ -68,6 +68,7 @@ impl Bench {
             audit_store_payload: true,
             audit_redact_fields: vec!["secret".into()],
             audit_redact_placeholder: "[REDACTED]".into(),
+            ..SettingsDefinition::default()
         };
         let all = [Definition::Rules(rules), Definition::Settings(settings), provider("email"), provider("webhook")];
         definitions::publish(&self.kafka, &self.names, &all)
@@ -86,6 +87,7 @@ impl Bench {
             workers: 2,
             state_dir: state.to_owned(),
             commit: CommitLimits::default(),
+            secrets: acteon_core::Secrets::default(),
         })
     }
 

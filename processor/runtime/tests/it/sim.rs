@@ -16,7 +16,7 @@ mod traffic;
 mod verdict;
 mod world;
 
-use acteon_core::Definitions;
+use acteon_core::{Definitions, Parts};
 use acteon_schemas::{RuleFile, RulesDefinition, SettingsDefinition};
 use acteon_testkit::model;
 use plant::Plant;
@@ -41,9 +41,10 @@ fn definitions() -> Arc<Definitions> {
         audit_store_payload: true,
         audit_redact_fields: Vec::new(),
         audit_redact_placeholder: String::new(),
+        ..SettingsDefinition::default()
     };
     let providers = model::PROVIDERS.map(str::to_owned).into();
-    Arc::new(Definitions::compile(1, &rules, &settings, providers).unwrap())
+    Arc::new(Definitions::compile(1, Parts { rules, settings, providers, ..Parts::default() }).unwrap())
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -1,0 +1,47 @@
+use crate::effect::Effects;
+use crate::ids;
+use crate::input::Task;
+use crate::record::Decided;
+use acteon_schemas::{Dispatch, Outcome, OutcomeDetail};
+use serde_json::value::to_raw_value;
+use std::borrow::Cow;
+
+/// Has the action's provider called.
+pub(crate) fn dispatch(task: Task, decided: &Decided<'_, '_>, effects: &mut impl Effects) {
+    let dispatch_id = ids::dispatch_id(&decided.arrival.identity);
+    effects.dispatch(&record(task, decided, &dispatch_id));
+    let detail = OutcomeDetail::Dispatched { dispatch_id: Cow::Borrowed(&dispatch_id) };
+    decided.tell(Outcome::Dispatched, detail, None, effects);
+}
+
+/// The call that a decision asks for.
+pub(crate) fn record<'d>(task: Task, decided: &'d Decided<'_, '_>, dispatch_id: &'d str) -> Dispatch<'d> {
+    let (action, subject) = (decided.arrival.action, decided.subject);
+    let payload = match &subject.payload {
+        // Nothing changed it: it is passed on as it came.
+        Cow::Borrowed(_) => Cow::Borrowed(&*action.payload),
+        Cow::Owned(rewritten) => to_raw_value(rewritten).map_or_else(|_| action.payload.clone(), Cow::Owned),
+    };
+    Dispatch {
+        dispatch_id: Cow::Borrowed(dispatch_id),
+        action_id: Cow::Borrowed(decided.arrival.action_id),
+        namespace: Cow::Borrowed(&action.namespace),
+        tenant: Cow::Borrowed(&action.tenant),
+        provider: Cow::Borrowed(&subject.provider),
+        original_provider: decided.original_provider(),
+        action_type: Cow::Borrowed(&action.action_type),
+        payload,
+        metadata: Cow::Borrowed(&action.metadata),
+        dedup_key: action.dedup_key.clone(),
+        status: action.status.clone(),
+        fingerprint: action.fingerprint.clone(),
+        created_at: action.created_at.clone(),
+        extra: action.extra.clone(),
+        rule: decided.decision.rule.map(|rule| Cow::Borrowed(rule.name.as_str())),
+        context: None,
+        released_by: decided.released_by(),
+        decided_at: decided.now,
+        task: task.partition,
+        source: decided.arrival.origin.clone(),
+    }
+}
