@@ -62,12 +62,23 @@ pub(crate) fn warm_up(broker: &Kafka, options: &Options) -> Result<()> {
 
 /// Loads the workload for one contender, lets it run and measures it.
 pub(crate) fn run(broker: &Kafka, contender: Contender, round: u8, options: &Options) -> Result<Figures> {
+    run_on(broker, contender, &format!("gate{round}-{}", contender.name()), options, || Ok(()))
+}
+
+/// As [`run`], on topics below `prefix`, with whatever `fill` puts there before the start.
+pub(crate) fn run_on(
+    broker: &Kafka,
+    contender: Contender,
+    prefix: &str,
+    options: &Options,
+    fill: impl FnOnce() -> Result<()>,
+) -> Result<Figures> {
     let dir = TempDir::with_prefix("acteon-bench-")?;
-    let prefix = format!("gate{round}-{}", contender.name());
-    contender.prepare(broker, &prefix, dir.path(), options)?;
+    contender.prepare(broker, prefix, dir.path(), options)?;
+    fill()?;
     load::load(broker.bootstrap(), &format!("{prefix}.actions"), options.count)?;
     let outcomes = Reader::new(broker.bootstrap(), &format!("{prefix}.outcomes"))?;
-    let mut process = contender.start(broker, &prefix, dir.path(), options)?;
+    let mut process = contender.start(broker, prefix, dir.path(), options)?;
     let samples = watch(&mut process, &outcomes, options.count)
         .with_context(|| format!("its last output was:\n{}", process.tail()))?;
     let drained = drain(&outcomes, options.count, contender.decides())?;

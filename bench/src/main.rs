@@ -8,6 +8,9 @@ mod kafka;
 mod latency;
 mod load;
 mod report;
+mod restore;
+mod state;
+mod timers;
 mod wire;
 
 use std::path::PathBuf;
@@ -17,6 +20,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 
 use contender::Contender;
+use report::Alone;
 
 /// Measures Acteon against Kafka Streams and against the wire limit.
 #[derive(Debug, Parser)]
@@ -52,6 +56,12 @@ struct Options {
     /// Seconds of the latency run, which is Acteon's alone; 0 leaves it out.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=600))]
     latency_seconds: u32,
+    /// Timers that wait beside the gate workload, in one partition; 0 leaves the run out.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
+    timers: u32,
+    /// Keys of the restore; 0 leaves it out.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
+    keys: u32,
     /// Where the figures are written to as JSON.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/out/latest.json"))]
     out: PathBuf,
@@ -97,10 +107,17 @@ fn run(options: &Options) -> Result<()> {
         }
         rounds.push(figures);
     }
-    let latency = if contenders.contains(&Contender::Acteon) && options.latency_seconds > 0 {
-        Some(latency::run(&broker, options).context("the latency run")?)
-    } else {
-        None
+    let ours = contenders.contains(&Contender::Acteon);
+    let alone = Alone {
+        latency: (ours && options.latency_seconds > 0)
+            .then(|| latency::run(&broker, options).context("the latency run"))
+            .transpose()?,
+        timers: (ours && options.timers > 0)
+            .then(|| timers::run(&broker, options).context("the run beside timers"))
+            .transpose()?,
+        restore: (ours && options.keys > 0)
+            .then(|| restore::run(&broker, options).context("the restore"))
+            .transpose()?,
     };
-    report::write(options, &rounds, latency.as_ref())
+    report::write(options, &rounds, &alone)
 }

@@ -10,6 +10,8 @@ use crate::Options;
 use crate::contender::Contender;
 use crate::gate::Figures;
 use crate::latency::Latency;
+use crate::restore::Restore;
+use crate::timers::Timers;
 
 /// The figures of one round.
 pub(crate) type Round = Vec<(Contender, Figures)>;
@@ -20,8 +22,15 @@ pub(crate) fn progress(what: &str) {
     writeln!(stderr(), "bench: {what}").ok();
 }
 
+/// What Acteon is measured at alone.
+pub(crate) struct Alone {
+    pub(crate) latency: Option<Latency>,
+    pub(crate) timers: Option<Timers>,
+    pub(crate) restore: Option<Restore>,
+}
+
 /// Prints the table and writes the JSON file.
-pub(crate) fn write(options: &Options, rounds: &[Round], latency: Option<&Latency>) -> Result<()> {
+pub(crate) fn write(options: &Options, rounds: &[Round], alone: &Alone) -> Result<()> {
     let gate = summary(rounds);
     let mut out = stdout().lock();
     writeln!(out, "{}", table(&gate))?;
@@ -32,12 +41,20 @@ pub(crate) fn write(options: &Options, rounds: &[Round], latency: Option<&Latenc
             writeln!(out, "{what}: {ratio:.2}")?;
         }
     }
-    if let Some(Latency { rate, p50_ms, p99_ms, max_ms }) = latency {
+    if let Some(Latency { rate, p50_ms, p99_ms, max_ms }) = &alone.latency {
         writeln!(out, "latency at {rate} actions/s: p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, max {max_ms:.1} ms")?;
+    }
+    if let Some(timers) = &alone.timers {
+        writeln!(out, "{timers}")?;
+    }
+    if let Some(restore) = &alone.restore {
+        writeln!(out, "{restore}")?;
     }
     let all = json!({
         "gate": gate,
-        "latency": latency,
+        "latency": alone.latency,
+        "timers": alone.timers,
+        "restore": alone.restore,
         "setup": {
             "count": options.count,
             "partitions": options.partitions,

@@ -4,8 +4,8 @@ use crate::log::ChangelogOffsets;
 use crate::store::{DueTimers, Store, StoreError, Stores, Timer, Write};
 use acteon_core::{PartitionClock, due_at, is_expired, keys};
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, Direction, ErrorKind, IteratorMode, Options, WriteBatch, WriteBufferManager,
-    WriteOptions, compaction_filter::Decision,
+    BlockBasedIndexType, BlockBasedOptions, Cache, DB, Direction, ErrorKind, IteratorMode, Options, WriteBatch,
+    WriteBufferManager, WriteOptions, compaction_filter::Decision,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ const META_VERSION: u8 = 2;
 const META_BYTES: usize = 25;
 /// Bits a key of the bloom filters (one lookup in a hundred reads a block for nothing).
 const BLOOM_BITS: f64 = 10.0;
+/// Size of the parts of indexes and filters, in bytes.
+const METADATA_BLOCK_BYTES: usize = 4096;
 /// Part of a memtable spent on its own bloom filter: most lookups are for keys never seen.
 const MEMTABLE_BLOOM_RATIO: f64 = 0.1;
 
@@ -88,6 +90,12 @@ impl RocksStores {
         table.set_bloom_filter(BLOOM_BITS, false);
         table.set_block_cache(&self.cache);
         table.set_cache_index_and_filter_blocks(true);
+        // In small parts: a whole file's index and filter is larger than a shard of the cache once there are some hundred
+        // thousand keys, and would be read from the file again for every lookup.
+        table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+        table.set_partition_filters(true);
+        table.set_metadata_block_size(METADATA_BLOCK_BYTES);
+        table.set_pin_top_level_index_and_filter(true);
         let mut options = Options::default();
         options.create_if_missing(true);
         options.set_block_based_table_factory(&table);

@@ -49,11 +49,30 @@ pub(crate) struct KafkaSink {
     dispatch_topics: FxHashMap<String, String>,
     clock: SystemClock,
     /// When the open transaction began.
-    open: Option<Duration>,
+    open: Option<Moment>,
     /// How long a transaction may last before the coordinator ends it.
     timeout: Duration,
     sends: u32,
     worn: bool,
+}
+
+/// A moment on both clocks: while a machine is suspended the monotonic one may stand still.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    monotonic: Duration,
+    wall: i64,
+}
+
+impl Moment {
+    fn of(clock: &impl Clock) -> Self {
+        Self { monotonic: clock.monotonic(), wall: clock.wall() }
+    }
+
+    /// The time to a later moment, by the clock that says more.
+    fn until(self, later: Self) -> Duration {
+        let wall = u64::try_from(later.wall.saturating_sub(self.wall)).unwrap_or(0);
+        later.monotonic.saturating_sub(self.monotonic).max(Duration::from_millis(wall))
+    }
 }
 
 /// What delivery reports tell about the open transaction.
@@ -162,7 +181,8 @@ impl KafkaSink {
     /// the broker was away: that is no reason to stop. An instance that was replaced meanwhile takes its id back, and the
     /// other one stops in its place.
     fn sort(&self, error: &KafkaError) -> LogError {
-        let is_over_time = |began| self.clock.monotonic().saturating_sub(began) >= self.timeout;
+        let now = Moment::of(&self.clock);
+        let is_over_time = |began: Moment| began.until(now) >= self.timeout;
         match sort_transaction(error, self.producer()) {
             LogError::Fenced(reason) if self.open.is_some_and(is_over_time) => {
                 LogError::Retriable(format!("the transaction has lasted for too long: {reason}"))
@@ -236,7 +256,7 @@ fn sort_transaction(error: &KafkaError, producer: &BaseProducer<Reports>) -> Log
 impl Sink<ConsumerGroupMetadata> for KafkaSink {
     fn begin(&mut self) -> Result<(), LogError> {
         self.producer().begin_transaction().map_err(|error| self.sort(&error))?;
-        self.open = Some(self.clock.monotonic());
+        self.open = Some(Moment::of(&self.clock));
         Ok(())
     }
 
@@ -326,5 +346,18 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
 
     fn is_worn(&self) -> bool {
         self.worn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suspended_machine_counts_as_time_that_has_passed() {
+        let moment = |seconds, wall| Moment { monotonic: Duration::from_secs(seconds), wall };
+        for (later, seconds) in [(moment(3, 3_000), 2), (moment(2, 60_000), 59), (moment(9, -5_000), 8)] {
+            assert_eq!(moment(1, 1_000).until(later), Duration::from_secs(seconds));
+        }
     }
 }
