@@ -3,7 +3,8 @@ use crate::commit::CommitLimits;
 use crate::log::{ChangelogOffsets, CommitError};
 use crate::store::Timer;
 use crate::store::memory::MemoryStore;
-use acteon_schemas::{RulesDefinition, SettingsDefinition};
+use acteon_core::Parts;
+use acteon_schemas::RulesDefinition;
 use std::time::Duration;
 
 const KEY: &[u8] = b"\x20entry";
@@ -78,12 +79,7 @@ fn definitions() -> Definitions {
         default_timezone: "UTC".into(),
         files: Vec::new(),
     };
-    let settings = SettingsDefinition {
-        audit_store_payload: true,
-        audit_redact_fields: Vec::new(),
-        audit_redact_placeholder: String::new(),
-    };
-    Definitions::compile(1, &rules, &settings, [].into()).unwrap()
+    Definitions::compile(1, Parts { rules, ..Parts::default() }).unwrap()
 }
 
 /// A desk with task 3 running at offset 7, and an entry whose timer is due and can't be fired.

@@ -12,6 +12,7 @@ mod restorer;
 mod sink;
 mod source;
 mod store;
+mod timers;
 mod traffic;
 mod verdict;
 mod world;
@@ -104,9 +105,16 @@ fn simulation() {
         fail(seed, &definitions, TRACE_LINES);
     }
     eprintln!("{counts:?}");
-    for what in
-        ["decision", "crash in a call", "error of a call", "freeze in a call", "delayed commit", "abort", "restore"]
-    {
+    for what in [
+        "decision",
+        "timer",
+        "crash in a call",
+        "error of a call",
+        "freeze in a call",
+        "delayed commit",
+        "abort",
+        "restore",
+    ] {
         assert!(counts.contains_key(what), "never seen: {what}");
     }
 }

@@ -7,6 +7,7 @@ use super::restorer::SimRestorer;
 use super::sink::SimSink;
 use super::source::SimSource;
 use super::store::{Disk, SimStores};
+use super::timers::Sown;
 use super::traffic::Traffic;
 use acteon_core::Definitions;
 use acteon_runtime::{Clock, LogError, Worker};
@@ -57,6 +58,8 @@ pub struct Shared {
     /// How far each process's wall clock is off, in milliseconds.
     pub skew: [i64; PROCESSES],
     pub traffic: Traffic,
+    /// The timers that are to fire.
+    pub sown: Sown,
     pub disks: BTreeMap<(usize, i32), Disk>,
     /// The incarnation that each group member belongs to.
     pub members: BTreeMap<u64, u64>,

@@ -13,6 +13,8 @@ pub enum Plant {
     LostEffects,
     /// A commit that was refused is reported as done.
     CommitReportedDone,
+    /// A commit that moves no offset is not checked against the group.
+    TimersUnfenced,
     /// A restore ends at the last stable offset instead of the log's end.
     RestoreToStableEnd,
     /// A restore reads what was aborted, too.
@@ -22,12 +24,13 @@ pub enum Plant {
 }
 
 impl Plant {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoFencing,
         Self::StaleMembersCommit,
         Self::UnstableOffsets,
         Self::LostEffects,
         Self::CommitReportedDone,
+        Self::TimersUnfenced,
         Self::RestoreToStableEnd,
         Self::RestoreUncommitted,
         Self::TornStore,

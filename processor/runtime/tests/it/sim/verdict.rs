@@ -2,9 +2,11 @@
 
 use super::broker::{Entry, Topic};
 use super::hub::{Hub, PROCESSES, Shared};
+use super::timers;
 use super::traffic;
 use super::world::{Course, start, stop, tick_all};
-use acteon_core::is_expired;
+use acteon_core::{due_at, is_expired};
+use acteon_runtime::Timer;
 use acteon_schemas::headers;
 use acteon_testkit::model::{Evidence, Record, Topic as Kind, check};
 use std::collections::BTreeMap;
@@ -35,6 +37,10 @@ pub fn reach(hub: &Arc<Hub>) -> Course {
         shared.note(|| "the world is healed".to_owned());
         shared.fault_rate = 0;
         shared.traffic.settle();
+        // Clocks are right, and all timers due.
+        shared.skew = [0; PROCESSES];
+        let left = timers::last(&shared) - shared.broker.now;
+        shared.advance(left.max(0));
         shared.broker.deliver_delayed();
         // Sessions and transactions of the dead time out.
         shared.advance(70_000);
@@ -62,6 +68,7 @@ pub fn reach(hub: &Arc<Hub>) -> Course {
         }
         Err(violations) => shared.violations.extend(violations.iter().map(ToString::to_string)),
     }
+    timers::check(&mut shared);
     check_stores(&mut shared, &owners);
     let digest = shared.trace.is_some().then(|| digest(&shared));
     Course {
@@ -94,6 +101,7 @@ fn is_at_rest(hub: &Hub) -> bool {
     });
     taken
         && answered
+        && timers::have_fired(&shared)
         && broker.group.is_settled()
         && !broker.has_open_transactions()
         && running == broker.partitions as usize
@@ -123,7 +131,7 @@ fn evidence(shared: &Shared) -> Evidence {
     for (topic, kind) in KINDS {
         for partition in 0..shared.broker.partitions_of(topic) {
             for entry in entries(shared, topic, partition) {
-                let Some(record) = &entry.record else { continue };
+                let Some(record) = entry.record.as_ref().filter(|record| !timers::is_letter(record)) else { continue };
                 let source = record.header(headers::ORIGIN).filter(|_| kind == Kind::Repartition);
                 let source = source.or_else(|| record.header(headers::SOURCE));
                 let (key, value) = (record.key.as_deref(), record.value.as_deref());
@@ -155,6 +163,12 @@ fn check_stores(shared: &mut Shared, owners: &BTreeMap<i32, usize>) {
         let lasting = |(key, value): &(&Vec<u8>, &Vec<u8>)| is_clock(key) || !is_expired(value, now);
         let (held, logged): (Vec<_>, Vec<_>) =
             (disk.entries.iter().filter(lasting).collect(), logged.iter().filter(lasting).collect());
+        for (key, value) in &disk.entries {
+            let timer = due_at(key, value).map(|due| Timer { due, key: key.clone() });
+            if timer.is_some_and(|timer| !disk.timers.contains(&timer)) {
+                wrong.push(format!("store of task {partition} has lost the timer of {key:02x?}"));
+            }
+        }
         if held != logged {
             wrong.push(format!("store of task {partition} differs from its changelogs: {held:02x?} != {logged:02x?}"));
         }

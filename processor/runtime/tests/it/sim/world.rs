@@ -7,6 +7,7 @@ use super::restorer::SimRestorer;
 use super::sink::SimSink;
 use super::source::SimSource;
 use super::store::SimStores;
+use super::timers;
 use super::traffic::{self, Traffic};
 use super::verdict;
 use acteon_core::Definitions;
@@ -43,12 +44,14 @@ pub fn run(seed: u64, plant: Option<Plant>, verbose: bool, definitions: &Arc<Def
     let timeouts = (rng.i64(2_000..10_000), rng.i64(2_000..60_000));
     let mut broker = Broker::new(partitions, START, rng.fork(), timeouts);
     broker.plant = plant;
+    let sown = timers::sow(&mut broker, &mut rng);
     let shared = Shared {
         broker,
         fault_rate: [0, 30, 100, 300][rng.usize(0..4)],
         skew: std::array::from_fn(|_| rng.i64(-MAX_SKEW_MS..=MAX_SKEW_MS)),
         rng,
         traffic: Traffic::default(),
+        sown,
         disks: BTreeMap::new(),
         members: BTreeMap::new(),
         dead: BTreeSet::new(),
