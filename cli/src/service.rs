@@ -15,10 +15,13 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use readiness::Running;
 use reload::Reloader;
+use signals::Signals;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 /// Threads of the HTTP endpoints, which answer a few questions a second.
 const HTTP_THREADS: usize = 2;
@@ -61,6 +64,8 @@ pub(crate) struct Http {
     running: Arc<Running>,
     /// Taken out when it is stopped.
     gateway: Option<Gateway>,
+    /// Stops the process while it starts.
+    starting: JoinHandle<()>,
 }
 
 impl Http {
@@ -78,10 +83,12 @@ impl Http {
             .enable_all()
             .build()
             .context("no threads for the http endpoints")?;
+        let signals = runtime.block_on(async { Signals::listen() }).context("signals can't be listened for")?;
+        let starting = runtime.spawn(signals::exit_while_starting(signals));
         let running = Arc::new(Running::new(roles));
         let (host, port) = (&config.server.host, config.server.port);
         let gateway = runtime.block_on(Gateway::start(host, port, running.probes(), metrics))?;
-        Ok(Self { runtime, running, gateway: Some(gateway) })
+        Ok(Self { runtime, running, gateway: Some(gateway), starting })
     }
 
     /// Where HTTP is answered, if it is.
@@ -134,7 +141,11 @@ impl Services {
     /// # Errors
     /// A role failed.
     pub(crate) fn run(self) -> Result<Exit> {
-        let failure = self.http.runtime.block_on(signals::wait(|| self.http.running.failed()))?;
+        let failure = self.http.runtime.block_on(async {
+            let signals = Signals::listen()?;
+            self.http.starting.abort();
+            io::Result::Ok(signals::wait(signals, || self.http.running.failed()).await)
+        })?;
         match &failure {
             Some(reason) => tracing::error!(reason, "stopping"),
             None => tracing::info!("stopping; a second signal ends the process at once"),

@@ -9,13 +9,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// What shells report for a process that an interrupt has ended.
 const INTERRUPTED: i32 = 130;
 
-struct Signals {
+/// Listens from its making on: a signal that comes before it is asked for is not lost.
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    /// Begins to listen; inside a runtime only.
+    pub(super) fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
@@ -28,17 +30,23 @@ impl Signals {
 }
 
 /// Waits for a signal, or until `failed` gives a reason to stop, which is returned.
-pub(super) async fn wait(failed: impl Fn() -> Option<String>) -> io::Result<Option<String>> {
-    let mut signals = Signals::listen()?;
+pub(super) async fn wait(mut signals: Signals, failed: impl Fn() -> Option<String>) -> Option<String> {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
-            () = signals.next() => return Ok(None),
+            () = signals.next() => return None,
             _ = looks.tick() => if let Some(reason) = failed() {
-                return Ok(Some(reason));
+                return Some(reason);
             }
         }
     }
+}
+
+/// Ends the process at a signal that comes while it is still starting, when there is nothing to finish.
+pub(super) async fn exit_while_starting(mut signals: Signals) {
+    signals.next().await;
+    tracing::info!("stopped before the start was complete");
+    std::process::exit(0);
 }
 
 /// Ends the process at the next signal, whatever it is doing: nothing is lost that is not restored at the next start.
