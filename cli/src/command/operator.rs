@@ -83,6 +83,7 @@ fn send(global: &Global, scope: &Scope, kind: CommandKind) -> Result<Exit> {
         namespace: scope.namespace.clone(),
         tenant: scope.tenant.clone(),
         issued_at: clock::now_ms(),
+        issued_by: None,
         command: kind,
     };
     let value = serde_json::to_vec(&command)?;

@@ -1,9 +1,8 @@
 use crate::action::subject;
-use crate::definitions::Definitions;
 use crate::gates::Gates;
 use crate::ids;
 use crate::state::{State, StateError};
-use acteon_rules::Trace;
+use acteon_rules::{RuleSet, Trace};
 use acteon_schemas::{Action, Coordinates, DecodeError};
 use serde::Serialize;
 use serde_json::Value;
@@ -39,19 +38,14 @@ pub enum ExplainError {
 ///
 /// # Errors
 /// The action can't be decoded, or state can't be read.
-pub fn explain(
-    definitions: &Definitions,
-    state: &mut impl State,
-    now: i64,
-    value: &[u8],
-) -> Result<Explanation, ExplainError> {
+pub fn explain(rules: &RuleSet, state: &mut impl State, now: i64, value: &[u8]) -> Result<Explanation, ExplainError> {
     let action = Action::decode(value)?;
     let payload: Value = serde_json::from_str(action.payload.get()).map_err(DecodeError::from)?;
     let nowhere = Coordinates { topic: Cow::Borrowed("explain"), partition: 0, offset: 0 };
     let action_id = action.id.as_deref().map_or_else(|| ids::action_id(&nowhere), str::to_owned);
     let mut subject = subject(&action, &action_id, &payload);
     let mut trace = Trace::default();
-    let decision = definitions.rules.walk(&mut subject, now, None, &mut Gates::new(state, now), Some(&mut trace))?;
+    let decision = rules.walk(&mut subject, now, None, &mut Gates::new(state, now), Some(&mut trace))?;
     Ok(Explanation {
         verdict: decision.tag(),
         matched_rule: decision.rule.map(|rule| rule.name.clone()),

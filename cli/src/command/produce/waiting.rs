@@ -185,6 +185,8 @@ mod tests {
             rule: None,
             detail: OutcomeDetail::Deduplicated,
             is_final: true,
+            released_by: None,
+            chain_id: None,
             decided_at: 0,
             source: Coordinates::parse(source).unwrap(),
         }

@@ -3,13 +3,12 @@ use crate::clock;
 use crate::definitions::RuleFiles;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use acteon_core::{Definitions, Explanation, MemoryState, Redaction};
+use acteon_core::{Explanation, MemoryState};
 use acteon_rules::{TraceEntry, TraceResult};
 use acteon_schemas::MAX_RECORD_BYTES;
 use anyhow::{Context as _, Result};
 use chrono::DateTime;
 use clap::Args;
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, stdin};
 use std::path::PathBuf;
@@ -53,16 +52,9 @@ impl Explain {
             Ok(rules) => rules,
             Err(errors) => return Err(Failure::error(Exit::Failed, errors.join("\n"))),
         };
-        let definitions = Definitions {
-            version: 0,
-            rules,
-            providers: BTreeSet::new(),
-            audit_store_payload: false,
-            redaction: Redaction::default(),
-        };
         let action = self.read_action()?;
         let now = self.now.unwrap_or_else(clock::now_ms);
-        let explanation = acteon_core::explain(&definitions, &mut MemoryState::default(), now, action.trim_ascii())
+        let explanation = acteon_core::explain(&rules, &mut MemoryState::default(), now, action.trim_ascii())
             .with_context(|| format!("the action in {} is refused", self.action))?;
         let mut output = Output::stdout();
         if self.json {

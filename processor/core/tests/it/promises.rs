@@ -107,11 +107,11 @@ fn explaining_writes_nothing_and_agrees_with_deciding() {
     let mut driver = Driver::new(definitions(GATES, "allow"));
     driver.feed("actions", 1_000, &action("a", "{}"));
     let mut state = driver.state.clone();
-    let explanation = explain(&driver.definitions, &mut state, 2_000, &action("a", "{}")).unwrap();
+    let explanation = explain(&driver.definitions.rules, &mut state, 2_000, &action("a", "{}")).unwrap();
     assert_eq!(state, driver.state);
     assert_eq!((explanation.verdict, explanation.matched_rule.as_deref()), ("deduplicate", Some("once")));
     assert_eq!(explanation.trace.entries.len(), 3);
-    assert!(explain(&driver.definitions, &mut state, 2_000, b"{").is_err());
+    assert!(explain(&driver.definitions.rules, &mut state, 2_000, b"{").is_err());
 }
 
 #[test]
