@@ -38,6 +38,16 @@ pub enum StateError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemoryState(pub BTreeMap<Vec<u8>, Vec<u8>>);
 
+impl MemoryState {
+    /// The entry whose timer fires first, with its time (milliseconds since 1970): the least by time and then by key, the
+    /// order in which a processor fires them. It looks at every entry, which is meant for the small states of tests.
+    #[must_use]
+    pub fn next_due(&self) -> Option<(i64, &[u8])> {
+        let timers = self.0.iter().filter_map(|(key, value)| Some((crate::keys::due_at(key, value)?, key.as_slice())));
+        timers.min()
+    }
+}
+
 impl State for MemoryState {
     fn get(&mut self, key: &[u8]) -> Result<Option<&[u8]>, StateError> {
         Ok(self.0.get(key).map(Vec::as_slice))
@@ -51,5 +61,28 @@ impl State for MemoryState {
     }
     fn delete(&mut self, key: &[u8]) {
         self.0.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Store;
+    use crate::value;
+
+    #[test]
+    fn the_next_timer_is_the_least_by_time_and_key() {
+        let mut state = MemoryState::default();
+        assert_eq!(state.next_due(), None);
+        for (store, name, due) in [
+            (Store::Scheduled, b'b', 20),
+            (Store::Scheduled, b'a', 20),
+            (Store::Group, b'a', value::NEVER),
+            (Store::Dedup, b'a', 10),
+            (Store::Chain, b'a', 30),
+        ] {
+            state.put(&[store as u8, name], &value::encode(due, &()));
+        }
+        assert_eq!(state.next_due(), Some((20, [Store::Scheduled as u8, b'a'].as_slice())));
     }
 }

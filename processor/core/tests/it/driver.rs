@@ -26,6 +26,9 @@ pub(crate) fn definitions(rules: &str, default: &str) -> Definitions {
     Definitions::compile(7, Parts { rules, settings: settings(), providers, ..Parts::default() }).unwrap()
 }
 
+/// Most timers that one advance fires: more are taken for one that stays due.
+const MAX_FIRED: usize = 100_000;
+
 /// A task and its state.
 pub(crate) struct Driver {
     pub(crate) definitions: Definitions,
@@ -37,6 +40,26 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(definitions: Definitions) -> Self {
         Self { definitions, state: MemoryState::default(), clock: PartitionClock::default(), offsets: BTreeMap::new() }
+    }
+
+    /// Moves the clock to a time in milliseconds since 1970, and fires every timer that comes due until then at its own
+    /// time; returns what they led to, together.
+    pub(crate) fn advance(&mut self, to: i64) -> Recorder {
+        let task = Task { partition: 0, partitions: 1 };
+        let mut all = Recorder::default();
+        for _ in 0..MAX_FIRED {
+            let Some((due, key)) =
+                self.state.next_due().map(|(due, key)| (due, key.to_vec())).filter(|next| next.0 <= to)
+            else {
+                self.clock.advance(to);
+                return all;
+            };
+            let now = self.clock.advance(due);
+            let input = Input::timer(task, &key);
+            let stepped = step(&self.definitions, task, &mut self.state, now, &input, &mut all).unwrap();
+            assert_ne!(stepped, Stepped::Stale, "a due timer was ignored");
+        }
+        panic!("timers never come to an end")
     }
 
     /// Feeds one record, at a time in milliseconds since 1970.

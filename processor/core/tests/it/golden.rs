@@ -1,4 +1,5 @@
-//! `golden/<name>/`: `rules.yaml` and `inputs.ndjson` lead to `expected.json`. `UPDATE_GOLDEN=1` writes it.
+//! `golden/<name>/`: `rules.yaml` and `inputs.ndjson` lead to `expected.json`. A line of the topic
+//! `timers` moves the clock to its time and fires what is due until then. `UPDATE_GOLDEN=1` writes it.
 
 use crate::driver::{Driver, definitions};
 use serde_json::{Value, json};
@@ -6,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 fn topic(name: &str) -> &'static str {
-    ["actions", "repartition", "commands", "results"].into_iter().find(|topic| *topic == name).unwrap()
+    ["actions", "repartition", "commands", "results", "timers"].into_iter().find(|topic| *topic == name).unwrap()
 }
 
 /// The dispatch that an earlier line made, as `{"$dispatch": line}` in a result.
@@ -40,6 +41,8 @@ fn run(directory: &Path) -> Value {
     let mut steps = Vec::new();
     for line in fs::read_to_string(directory.join("inputs.ndjson")).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
+        let at = line["at"].as_i64().unwrap();
+        let name = topic(line["topic"].as_str().unwrap());
         let bytes = match &line["value"] {
             Value::String(raw) => raw.clone().into_bytes(),
             other => {
@@ -48,11 +51,16 @@ fn run(directory: &Path) -> Value {
                 serde_json::to_vec(&value).unwrap()
             }
         };
-        let at = line["at"].as_i64().unwrap();
-        let (stepped, effects) = driver.feed(topic(line["topic"].as_str().unwrap()), at, &bytes);
+        let (stepped, effects) = match name {
+            "timers" => ("Advanced".to_owned(), driver.advance(at)),
+            name => {
+                let (stepped, effects) = driver.feed(name, at, &bytes);
+                (format!("{stepped:?}"), effects)
+            }
+        };
         dispatches.push(effects.dispatches.first().cloned());
         let reasons: Vec<Value> = effects.dead_letters.iter().map(|reason| json!(reason)).collect();
-        let mut step = json!({"stepped": format!("{stepped:?}")});
+        let mut step = json!({ "stepped": stepped });
         for (name, records) in [
             ("outcomes", &effects.outcomes),
             ("audit", &effects.audit),
