@@ -74,10 +74,14 @@ impl<'s> Convert<'s> {
         let mut fields: Vec<(String, Avro)> = Vec::new();
         for field in record.fields.iter().filter(|field| !is(field, "acteon.flatten")) {
             rest.remove(&field.name);
-            let absent = || field.default.clone().unwrap_or_else(|| panic!("no {}.{}", record.name, field.name));
             let text = is(field, "acteon.json");
             // Null is nothing, but where any JSON may stand, it is a value.
             let any_json = text && matches!(field.schema, Schema::String);
+            let absent = || match &field.default {
+                Some(Value::String(json)) if any_json => serde_json::from_str(json).unwrap(),
+                Some(default) => default.clone(),
+                None => panic!("no {}.{}", record.name, field.name),
+            };
             let json = object.get(&field.name).filter(|json| any_json || !json.is_null());
             let json = json.cloned().unwrap_or_else(absent);
             fields.push((field.name.clone(), self.value(&field.schema, &json, text)));

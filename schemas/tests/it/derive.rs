@@ -68,16 +68,10 @@ impl Derive<'_> {
             [inner] if outer == "Cow" => split(inner).0,
             _ => outer,
         };
-        // `Action` reads itself: what it keeps in collections may be absent.
-        let default = match outer.as_str() {
-            "Option" => {
-                schema = json!(["null", schema]);
-                Some(Value::Null)
-            }
-            "Vec" if field.default => Some(json!([])),
-            "Metadata" | "AuditLabels" | "Map" | "BTreeMap" if field.default || record == "Action" => Some(json!({})),
-            _ => None,
-        };
+        let default = self.default(record, field, &outer);
+        if outer == "Option" {
+            schema = json!(["null", schema]);
+        }
         let mut written = json!({"name": field.name, "doc": field.doc, "type": schema});
         if let Some(default) = default {
             written["default"] = default;
@@ -89,6 +83,31 @@ impl Derive<'_> {
             written["acteon.flatten"] = json!(true);
         }
         written
+    }
+
+    /// What a field is where it is absent; `None`: it may not be.
+    fn default(&self, record: &str, field: &Field, outer: &str) -> Option<Value> {
+        match outer {
+            "Option" => Some(Value::Null),
+            // `Action` reads itself: what it keeps in collections may be absent.
+            "Metadata" | "AuditLabels" | "Map" | "BTreeMap" if field.default || record == "Action" => Some(json!({})),
+            _ if !field.default => None,
+            "Vec" => Some(json!([])),
+            "bool" => Some(json!(false)),
+            "String" => Some(json!("")),
+            // As JSON text.
+            "Value" => Some(json!("null")),
+            named => {
+                let Kind::Struct(fields) = &self.types.get(named).kind else {
+                    panic!("{record}.{}: a default that is an enum: teach it to tests/it", field.name)
+                };
+                let fields = fields.iter().map(|inner| {
+                    let default = self.default(named, inner, &split(&inner.ty).0);
+                    (inner.name.clone(), default.unwrap_or_else(|| panic!("{named}.{} has no default", inner.name)))
+                });
+                Some(Value::Object(fields.collect()))
+            }
+        }
     }
 
     /// The schema of a type, and whether its strings hold JSON text.

@@ -2,6 +2,7 @@
 //! written in another form than it is read in, the form written is in `<name>.expected.json`.
 
 use crate::convert::Convert;
+use crate::source::{Kind, Types};
 use crate::{RECORDS, path, schema};
 use acteon_schemas::{Action, AuditRecord, Command, DeadLetter, Definition, Dispatch, OutcomeRecord, ProviderResult};
 use apache_avro::Schema;
@@ -12,18 +13,28 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// The fixtures by file name without `.json`.
+/// The fixtures by file name without `.json`; those of a file that holds a list are numbered.
 fn fixtures() -> BTreeMap<String, Value> {
-    let folder = path("test-data/v1");
-    std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| {
-            let file = entry.unwrap().path();
-            let name = file.file_name().unwrap().to_str().unwrap().strip_suffix(".json").unwrap().to_owned();
-            let json = serde_json::from_slice(&std::fs::read(&file).unwrap());
-            (name.clone(), json.unwrap_or_else(|error| panic!("{name}: {error}")))
-        })
-        .collect()
+    let mut fixtures = BTreeMap::new();
+    for entry in std::fs::read_dir(path("test-data/v1")).unwrap() {
+        let file = entry.unwrap().path();
+        let name = file.file_name().unwrap().to_str().unwrap().strip_suffix(".json").unwrap().to_owned();
+        let json = serde_json::from_slice(&std::fs::read(&file).unwrap());
+        match json.unwrap_or_else(|error| panic!("{name}: {error}")) {
+            Value::Array(list) => {
+                fixtures.extend(list.into_iter().enumerate().map(|(index, json)| (format!("{name}[{index}]"), json)));
+            }
+            json => drop(fixtures.insert(name, json)),
+        }
+    }
+    fixtures
+}
+
+/// The record with all its fields. Fields that came later are in a file of a later number, since the first is for ever.
+fn full<'f>(fixtures: &'f BTreeMap<String, Value>, record: &str) -> &'f Value {
+    let first = format!("{record}.full");
+    let (_, newest) = fixtures.iter().rfind(|(name, _)| name.starts_with(&first)).unwrap();
+    newest
 }
 
 /// Decodes a record's JSON with its Rust type, and encodes it again.
@@ -93,7 +104,7 @@ fn every_record_has_a_full_and_a_minimal_fixture() {
     let fixtures = fixtures();
     for (record, _) in RECORDS {
         let schema = schema(record);
-        let full = &fixtures[&format!("{record}.full")];
+        let full = full(&fixtures, record);
         let minimal = &fixtures[&format!("{record}.minimal")];
         for field in &record_schema(&schema, full).fields {
             let flattened = field.custom_attributes.contains_key("acteon.flatten");
@@ -114,13 +125,55 @@ fn rust_needs_exactly_the_fields_that_avro_has_no_default_for() {
     let fixtures = fixtures();
     for (record, _) in RECORDS {
         let schema = schema(record);
-        let full = &fixtures[&format!("{record}.full")];
+        let full = full(&fixtures, record);
         for field in &record_schema(&schema, full).fields {
             let mut without: Map<String, Value> = full.as_object().unwrap().clone();
             without.remove(&field.name);
             let read = through_rust(record, &Value::Object(without));
             assert_eq!(read.is_ok(), field.default.is_some(), "{record}.{}: {read:?}", field.name);
         }
+    }
+}
+
+/// The names of the variants of an enum.
+fn variants(types: &Types, name: &str) -> Vec<String> {
+    match &types.get(name).kind {
+        Kind::Enum(variants, _) => variants.iter().map(|variant| variant.name.clone()).collect(),
+        Kind::Struct(_) => panic!("{name} is no enum"),
+    }
+}
+
+#[test]
+fn every_command_detail_and_definition_has_a_fixture() {
+    let (fixtures, types) = (fixtures(), Types::read(&path("src")));
+    let of = |record: &'static str| fixtures.iter().filter(move |(name, _)| name.starts_with(&format!("{record}.")));
+    for (record, rust, at) in [
+        ("command", "CommandKind", "command"),
+        ("outcome", "OutcomeDetail", "detail"),
+        ("definition", "Definition", "kind"),
+    ] {
+        for variant in variants(&types, rust) {
+            let is = |json: &Value| json[at] == variant.as_str() || !json[at][&variant].is_null();
+            assert!(of(record).any(|(_, json)| is(json)), "no fixture of {rust} {variant}");
+        }
+    }
+    for outcome in variants(&types, "Outcome") {
+        let known = of("outcome").chain(of("audit")).any(|(_, json)| json["outcome"] == outcome.as_str());
+        assert!(known, "no fixture with the outcome {outcome}");
+    }
+}
+
+#[test]
+fn other_names_of_fields_are_read() {
+    for (one, other) in [
+        (r#"{"transition":{"fingerprint":"f","to":"s"}}"#, r#"{"transition":{"fingerprint":"f","to_state":"s"}}"#),
+        (
+            r#"{"create_recurring":{"recurring":{"cron_expression":"* * * * *","action":{"provider":"p","action_type":"a"}}}}"#,
+            r#"{"create_recurring":{"recurring":{"cron_expr":"* * * * *","action_template":{"provider":"p","action_type":"a"}}}}"#,
+        ),
+    ] {
+        let read = |text: &str| serde_json::from_str::<acteon_schemas::CommandKind>(text).unwrap();
+        assert_eq!(read(one), read(other));
     }
 }
 

@@ -117,7 +117,8 @@ impl Serde {
                     ("rename_all", Some(case)) if case == "snake_case" => serde.snake_case = true,
                     ("tag", value) => serde.tag = value,
                     ("default", _) => serde.default = true,
-                    ("borrow" | "deny_unknown_fields" | "skip_serializing_if", _) => {}
+                    // Another name is only ever read: what is written has one.
+                    ("borrow" | "deny_unknown_fields" | "skip_serializing_if" | "alias", _) => {}
                     (other, value) => panic!("serde({other} {value:?}): teach it to tests/it"),
                 }
                 Ok(())
