@@ -24,7 +24,7 @@ pub(crate) struct Outcome<'a> {
     #[serde(borrow)]
     pub(crate) action_id: Cow<'a, str>,
     #[serde(borrow)]
-    outcome: Cow<'a, str>,
+    pub(crate) outcome: Cow<'a, str>,
 }
 
 /// A topic's committed outcomes.

@@ -88,6 +88,15 @@ pub(crate) fn number_of(id: &str) -> Option<u32> {
 
 /// Produces the first `count` actions to `topic`, which must be empty.
 pub(crate) fn load(bootstrap: &str, topic: &str, count: u32) -> Result<()> {
+    produce(bootstrap, topic, count, |json| json.to_owned())
+}
+
+/// As [`load`], with actions that ask to be held until a time (RFC 3339).
+pub(crate) fn load_until(bootstrap: &str, topic: &str, count: u32, at: &str) -> Result<()> {
+    produce(bootstrap, topic, count, |json| json.replacen('{', &format!(r#"{{"dispatch_at":"{at}","#), 1))
+}
+
+fn produce(bootstrap: &str, topic: &str, count: u32, value: impl Fn(&str) -> String) -> Result<()> {
     let producer: BaseProducer = kafka::client(bootstrap)
         .set("partitioner", "murmur2_random")
         .set("compression.type", "lz4")
@@ -98,7 +107,8 @@ pub(crate) fn load(bootstrap: &str, topic: &str, count: u32) -> Result<()> {
     let mut actions = Actions::new();
     for _ in 0..count {
         let Action { key, json, .. } = actions.advance()?;
-        let mut record = BaseRecord::to(topic).key(key).payload(json);
+        let json = value(json);
+        let mut record = BaseRecord::to(topic).key(key).payload(&json);
         while let Err((error, back)) = producer.send(record) {
             ensure!(queue_is_full(&error), "cannot produce to {topic}: {error}");
             producer.poll(Duration::from_millis(10));

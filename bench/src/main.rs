@@ -3,6 +3,7 @@
 
 mod contender;
 mod drain;
+mod firing;
 mod gate;
 mod kafka;
 mod latency;
@@ -59,6 +60,9 @@ struct Options {
     /// Timers that wait beside the gate workload, in one partition; 0 leaves the run out.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
     timers: u32,
+    /// Timers that come due together, in one partition; 0 leaves the run out.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    firing: u32,
     /// Keys of the restore; 0 leaves it out.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
     keys: u32,
@@ -114,6 +118,9 @@ fn run(options: &Options) -> Result<()> {
             .transpose()?,
         timers: (ours && options.timers > 0)
             .then(|| timers::run(&broker, options).context("the run beside timers"))
+            .transpose()?,
+        firing: (ours && options.firing > 0)
+            .then(|| firing::run(&broker, options).context("the run of timers due together"))
             .transpose()?,
         restore: (ours && options.keys > 0)
             .then(|| restore::run(&broker, options).context("the restore"))

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Options;
 use crate::contender::Contender;
+use crate::firing::Firing;
 use crate::gate::Figures;
 use crate::latency::Latency;
 use crate::restore::Restore;
@@ -26,6 +27,7 @@ pub(crate) fn progress(what: &str) {
 pub(crate) struct Alone {
     pub(crate) latency: Option<Latency>,
     pub(crate) timers: Option<Timers>,
+    pub(crate) firing: Option<Firing>,
     pub(crate) restore: Option<Restore>,
 }
 
@@ -47,6 +49,9 @@ pub(crate) fn write(options: &Options, rounds: &[Round], alone: &Alone) -> Resul
     if let Some(timers) = &alone.timers {
         writeln!(out, "{timers}")?;
     }
+    if let Some(firing) = &alone.firing {
+        writeln!(out, "{firing}")?;
+    }
     if let Some(restore) = &alone.restore {
         writeln!(out, "{restore}")?;
     }
@@ -54,6 +59,7 @@ pub(crate) fn write(options: &Options, rounds: &[Round], alone: &Alone) -> Resul
         "gate": gate,
         "latency": alone.latency,
         "timers": alone.timers,
+        "firing": alone.firing,
         "restore": alone.restore,
         "setup": {
             "count": options.count,
