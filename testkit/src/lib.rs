@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod http;
 pub mod kafka;
+pub mod life;
 pub mod model;
 mod ports;
 pub mod process;

@@ -4,9 +4,8 @@
 //! ([`RULES`]), with maps and lists and none of the processor's code. [`Evidence`] takes the committed records of every
 //! topic after a run; [`check`] says what is wrong with them.
 //!
-//! Outputs tell the order of decisions (each one writes an outcome into its partition) and the time each one used; the
-//! model is fed in that order and must come to the same outcomes. Commands leave no trace of when they were carried out,
-//! so every moment that the outcomes allow is followed.
+//! Outputs tell the order of decisions and commands (each one writes an outcome into its partition) and the time each one
+//! used; the model is fed in that order and must come to the same outcomes.
 
 mod check;
 mod decide;

@@ -1,14 +1,14 @@
 //! Compares what a run left behind with the model.
 
-use super::decide::{Expected, State, Tenant};
-use super::evidence::{ActionBody, Answer, Audited, Evidence, Input, Inputs, Order, Place, Sent, Told, Topic};
+use super::decide::{State, Tenant};
+use super::evidence::{
+    ActionBody, Answer, Audited, CommandBody, Evidence, Input, Inputs, Order, Place, Sent, Told, Topic,
+};
 use super::{SEEN_TTL_MS, state};
 use acteon_schemas::{partition_of, tenant_key};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-/// Most courses of events that the outcomes may leave open at a time.
-const MAX_COURSES: usize = 20_000;
 /// Most violations kept.
 const MAX_VIOLATIONS: usize = 50;
 
@@ -38,6 +38,8 @@ impl fmt::Display for Violation {
 pub struct Report {
     /// Decisions by their outcome.
     pub decisions: BTreeMap<String, usize>,
+    /// Commands that were answered.
+    pub commands: usize,
     /// Last outcomes that tell of results.
     pub completions: usize,
     /// Dead letters.
@@ -48,17 +50,8 @@ pub struct Report {
     pub state_entries: usize,
 }
 
-/// One way in which things may have gone for a tenant: the state, and how many commands have been carried out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-struct Course {
-    performed: usize,
-    state: State,
-}
-
-/// The courses that are open, by tenant.
-type Courses = BTreeMap<Tenant, Vec<Course>>;
-/// Commands by tenant, in order. That those of different tenants keep one order is not checked.
-type Orders<'o> = BTreeMap<&'o Tenant, Vec<&'o Order>>;
+/// What each tenant's state has come to.
+type States = BTreeMap<Tenant, State>;
 /// When each dispatch's result came in, by tenant.
 type Seen = BTreeMap<Tenant, BTreeMap<String, i64>>;
 
@@ -148,15 +141,9 @@ impl<'e> Checker<'e> {
             }
         }
         self.order(partition, told);
-        let mut orders: BTreeMap<&Tenant, Vec<&Order>> = BTreeMap::new();
-        for order in evidence.orders.get(&partition).into_iter().flat_map(BTreeMap::values) {
-            if let Input::Good((tenant, order)) = order {
-                orders.entry(tenant).or_default().push(order);
-            }
-        }
         let seen = self.completions(partition, told);
-        if let Some(courses) = self.decisions(partition, told, &orders) {
-            self.state(partition, told, &orders, courses, &seen);
+        if let Some(states) = self.decisions(partition, told) {
+            self.state(partition, told, states, &seen);
         }
     }
 
@@ -170,13 +157,13 @@ impl<'e> Checker<'e> {
             .flatten()
             .map(|(offset, (origin, _))| (*origin, *offset))
             .collect();
-        let mut last = [-1, -1];
+        let mut last = [-1, -1, -1];
         for told in told.iter().filter(|told| !told.completes) {
             let (topic, offset) = match moved.get(&told.source) {
                 Some(offset) => (1, *offset),
-                None => (0, told.source.2),
+                None => (if told.is_answer() { 2 } else { 0 }, told.source.2),
             };
-            if topic == 0 && told.source.1 != partition {
+            if topic != 1 && told.source.1 != partition {
                 self.violation("decided in another partition", format!("{told:?}"));
             }
             if offset <= last[topic] {
@@ -186,10 +173,14 @@ impl<'e> Checker<'e> {
         }
     }
 
-    /// Follows the decisions of a partition, tenant by tenant; returns the courses that lead to them.
-    fn decisions(&mut self, partition: i32, told: &[Told], orders: &Orders<'_>) -> Option<Courses> {
-        let mut all = Courses::new();
+    /// Follows the decisions and commands of a partition; returns the state that each tenant comes to.
+    fn decisions(&mut self, partition: i32, told: &[Told]) -> Option<States> {
+        let mut states = States::new();
         for told in told.iter().filter(|told| !told.completes) {
+            if told.is_answer() {
+                self.perform(told, &mut states);
+                continue;
+            }
             let Some(Input::Good(action)) = self.action_at(told.source) else {
                 self.violation("decision about no action", format!("{told:?}"));
                 continue;
@@ -198,22 +189,38 @@ impl<'e> Checker<'e> {
                 self.violation("decision names another action", format!("{told:?}"));
             }
             *self.report.decisions.entry(told.outcome.clone()).or_default() += 1;
-            let tenant = (action.namespace.clone(), action.tenant.clone());
-            let orders = orders.get(&tenant).map_or(&[][..], Vec::as_slice);
-            let courses = all.entry(tenant).or_insert_with(|| vec![Course::default()]);
-            let model = follow(courses, action, told, orders);
-            if courses.is_empty() {
+            let state = states.entry((action.namespace.clone(), action.tenant.clone())).or_default();
+            let model = state.decide(action, &told.action_id, told.decided_at);
+            let same = model.outcome == told.outcome
+                && model.rule == told.rule.as_deref()
+                && model.provider == told.provider
+                && model.retry_after_ms == told.retry_after_ms;
+            if !same {
                 let found = format!("partition {partition}: {told:?}\n  action {action:?}\n  the model says {model:?}");
                 self.violation("decision differs from the model", found);
                 return None;
             }
-            if courses.len() > MAX_COURSES {
-                self.violation("too many commands to tell what happened", format!("partition {partition}: {told:?}"));
-                return None;
-            }
             self.sent_as_told(told);
         }
-        Some(all)
+        Some(states)
+    }
+
+    fn command_at(&self, place: Place) -> Option<&'e CommandBody> {
+        match self.evidence.orders.get(&place.1)?.get(&place.2)? {
+            Input::Good(command) if place.0 == Topic::Commands => Some(command),
+            _ => None,
+        }
+    }
+
+    /// Carries out a command where it was answered.
+    fn perform(&mut self, told: &Told, states: &mut States) {
+        let fits = |command: &&CommandBody| command.id == told.action_id && told.outcome == "command_done";
+        let Some(command) = self.command_at(told.source).filter(fits) else {
+            self.violation("answer to no such command", format!("{told:?}"));
+            return;
+        };
+        states.entry(command.tenant.clone()).or_default().perform(&command.order);
+        self.report.commands += 1;
     }
 
     /// An admitted action has its dispatch, any other has none.
@@ -269,7 +276,7 @@ impl<'e> Checker<'e> {
     }
 
     /// The state in the changelogs is one that the model can have come to.
-    fn state(&mut self, partition: i32, told: &[Told], orders: &Orders<'_>, mut all: Courses, seen: &Seen) {
+    fn state(&mut self, partition: i32, told: &[Told], mut all: States, seen: &Seen) {
         let empty = BTreeMap::new();
         let logged = self.evidence.state.get(&partition).unwrap_or(&empty);
         let (clock, last) = (state::clock(logged).unwrap_or(0), told.last().map_or(0, |told| told.decided_at));
@@ -280,30 +287,22 @@ impl<'e> Checker<'e> {
         let now = self.evidence.now.max(clock);
         let mut found = state::of_changelog(logged, now);
         for tenant in found.keys() {
-            all.entry(tenant.clone()).or_insert_with(|| vec![Course::default()]);
+            all.entry(tenant.clone()).or_default();
         }
-        for (tenant, courses) in all {
+        for (tenant, state) in all {
             let found = found.remove(&tenant).unwrap_or_default();
             self.report.state_entries += found.len();
-            let orders = orders.get(&tenant).map_or(&[][..], Vec::as_slice);
-            let mut nearest: Option<(usize, String)> = None;
-            for mut course in courses {
-                orders[course.performed..].iter().for_each(|order| course.state.perform(order));
-                let wanted = state::of_model(&course.state, seen.get(&tenant), now);
-                let missing: Vec<_> = wanted.iter().filter(|entry| found.get(entry.0) != Some(entry.1)).collect();
-                let extra: Vec<_> = found.iter().filter(|entry| wanted.get(entry.0) != Some(entry.1)).collect();
-                let distance = missing.len() + extra.len();
-                if nearest.as_ref().is_none_or(|(best, _)| distance < *best) {
-                    nearest = Some((distance, format!("missing {missing:?}, extra {extra:?}")));
-                }
-            }
-            if let Some((1.., detail)) = nearest {
-                self.violation("state differs from the model", format!("partition {partition}, {tenant:?}: {detail}"));
+            let wanted = state::of_model(&state, seen.get(&tenant), now);
+            let missing: Vec<_> = wanted.iter().filter(|entry| found.get(entry.0) != Some(entry.1)).collect();
+            let extra: Vec<_> = found.iter().filter(|entry| wanted.get(entry.0) != Some(entry.1)).collect();
+            if !missing.is_empty() || !extra.is_empty() {
+                let detail = format!("partition {partition}, {tenant:?}: missing {missing:?}, extra {extra:?}");
+                self.violation("state differs from the model", detail);
             }
         }
     }
 
-    /// Each good action was decided. That none was decided twice follows from the order of each partition, and from
+    /// Each good action was decided, and each good command answered. That none was decided twice follows from the order of each partition, and from
     /// each having one partition.
     fn decided_once(&mut self) {
         let decided: HashSet<Place> =
@@ -313,14 +312,21 @@ impl<'e> Checker<'e> {
                 self.violation("not decided", format!("actions/{partition}/{offset}"));
             }
         }
+        for (partition, offset, command) in each(&self.evidence.orders) {
+            if matches!(command, Input::Good(_)) && !decided.contains(&(Topic::Commands, partition, offset)) {
+                self.violation("not answered", format!("commands/{partition}/{offset}"));
+            }
+        }
     }
 
-    /// Audit records are the outcomes' own, one each.
+    /// Audit records are the outcomes' own, one each; commands that only ask for something have none.
     fn audit(&mut self) {
         type Line<'l> = (Place, i32, bool, &'l str, Option<&'l str>);
         let mut counts: BTreeMap<Line<'e>, i64> = BTreeMap::new();
         for (partition, told) in &self.evidence.told {
-            for told in told {
+            let is_look =
+                |told: &Told| self.command_at(told.source).is_some_and(|command| command.order == Order::Look);
+            for told in told.iter().filter(|told| !is_look(told)) {
                 let line = (told.source, *partition, told.completes, told.outcome.as_str(), told.rule.as_deref());
                 *counts.entry(line).or_default() += 1;
             }
@@ -351,42 +357,6 @@ impl<'e> Checker<'e> {
         }
         self.report.dead_letters = evidence.letters.len();
     }
-}
-
-/// Leaves the courses that an outcome allows, each with as many commands carried out before it as may have been.
-/// Returns what the model says in the first of the courses.
-fn follow(courses: &mut Vec<Course>, action: &ActionBody, told: &Told, orders: &[&Order]) -> Option<Expected> {
-    let mut first = None;
-    let mut open = HashSet::new();
-    for mut course in std::mem::take(courses) {
-        loop {
-            let next = orders.get(course.performed).map(|order| {
-                let mut next = course.clone();
-                next.state.perform(order);
-                next.performed += 1;
-                next
-            });
-            let model = course.state.decide(action, &told.action_id, told.decided_at);
-            let same = model.outcome == told.outcome
-                && model.rule == told.rule.as_deref()
-                && model.provider == told.provider
-                && model.retry_after_ms == told.retry_after_ms;
-            if !orders.is_empty() {
-                course.state.settle(told.decided_at);
-            }
-            if same && orders.is_empty() {
-                // There is no other course: nothing to compare it with.
-                courses.push(course);
-            } else if same {
-                open.insert(course);
-            }
-            first.get_or_insert(model);
-            let Some(next) = next else { break };
-            course = next;
-        }
-    }
-    courses.extend(open);
-    first
 }
 
 fn each<T>(inputs: &Inputs<T>) -> impl Iterator<Item = (i32, i64, &T)> {

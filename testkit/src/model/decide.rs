@@ -19,7 +19,7 @@ pub(super) type Tenant = (String, String);
 pub(super) type CounterKey = (&'static str, Option<String>);
 
 /// One tenant's state: when each deduplication key ends, and the times of the events that each counter has counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub(super) dedup: BTreeMap<String, i64>,
     pub(super) counters: BTreeMap<CounterKey, Vec<i64>>,
@@ -70,18 +70,8 @@ impl State {
         match order {
             Order::Forget(key) => _ = self.dedup.remove(key),
             Order::Reset(rule) => self.counters.retain(|(of, _), _| of != rule),
+            Order::Look => {}
         }
-    }
-
-    /// Drops what is over at a time, so that two states that mean the same are equal.
-    pub(super) fn settle(&mut self, now: i64) {
-        self.dedup.retain(|_, end| *end > now);
-        for (key, times) in &mut self.counters {
-            if let Some(limit) = LIMITS.iter().find(|limit| limit.name == key.0) {
-                prune(limit, times, now);
-            }
-        }
-        self.counters.retain(|_, times| !times.is_empty());
     }
 }
 

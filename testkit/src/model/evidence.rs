@@ -2,6 +2,7 @@
 
 use super::Violation;
 use super::decide::Tenant;
+use crate::life;
 use acteon_schemas::Coordinates;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -74,11 +75,21 @@ pub(super) struct ActionBody {
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CommandBody {
+    pub(super) id: String,
+    pub(super) tenant: Tenant,
+    pub(super) order: Order,
+}
+
+/// What a command asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Order {
     /// Forget a deduplication key.
     Forget(String),
     /// Forget what a rule has counted.
     Reset(String),
+    /// Tell something: no audit record is kept of that.
+    Look,
 }
 
 /// A connector's result.
@@ -101,6 +112,13 @@ pub(super) struct Told {
     pub(super) dispatch_id: Option<String>,
     /// Whether it tells of a provider's result rather than of a decision.
     pub(super) completes: bool,
+}
+
+impl Told {
+    /// Whether it answers a command.
+    pub(super) fn is_answer(&self) -> bool {
+        self.source.0 == Topic::Commands
+    }
 }
 
 /// An audit record.
@@ -141,7 +159,7 @@ pub struct Evidence {
     pub(super) now: i64,
     pub(super) actions: Inputs<Input<ActionBody>>,
     pub(super) rekeyed: Inputs<(Place, Input<ActionBody>)>,
-    pub(super) orders: Inputs<Input<(Tenant, Order)>>,
+    pub(super) orders: Inputs<Input<CommandBody>>,
     pub(super) answers: Inputs<Input<Answer>>,
     pub(super) told: BTreeMap<i32, Vec<Told>>,
     pub(super) audited: Vec<Audited>,
@@ -174,27 +192,34 @@ impl Evidence {
     }
 
     /// Takes a record. Records of a partition come in the order of their offsets; of the changelogs, all that are left.
+    /// What belongs to the tenants of [`life`](crate::life) is left out.
     pub fn add(&mut self, topic: Topic, record: &Record<'_>) {
         let (partition, offset, value) = (record.partition, record.offset, record.value.unwrap_or_default());
+        let json = if topic == Topic::Changelog { None } else { serde_json::from_slice(value).ok() };
+        if life::owns(topic, record.key, json.as_ref()) {
+            return;
+        }
         let taken = match topic {
             Topic::Actions => {
-                self.actions.entry(partition).or_default().insert(offset, input(value, action));
+                self.actions.entry(partition).or_default().insert(offset, input(value, json, action));
                 Some(())
             }
             Topic::Commands => {
-                self.orders.entry(partition).or_default().insert(offset, input(value, order));
+                self.orders.entry(partition).or_default().insert(offset, input(value, json, order));
                 Some(())
             }
             Topic::Results => {
-                self.answers.entry(partition).or_default().insert(offset, input(value, answer));
+                self.answers.entry(partition).or_default().insert(offset, input(value, json, answer));
                 Some(())
             }
             Topic::Repartition => self.place(record.source).map(|origin| {
-                self.rekeyed.entry(partition).or_default().insert(offset, (origin, input(value, action)));
+                self.rekeyed.entry(partition).or_default().insert(offset, (origin, input(value, json, action)));
             }),
-            Topic::Outcomes => self.told(record).map(|told| self.told.entry(partition).or_default().push(told)),
-            Topic::Audit => self.audited(record).map(|audited| self.audited.push(audited)),
-            Topic::Dispatches => self.sent(record).map(|sent| self.sent.push(sent)),
+            Topic::Outcomes => {
+                json.and_then(|json| self.told(&json)).map(|told| self.told.entry(partition).or_default().push(told))
+            }
+            Topic::Audit => json.and_then(|json| self.audited(partition, &json)).map(|line| self.audited.push(line)),
+            Topic::Dispatches => json.and_then(|json| self.sent(&json)).map(|sent| self.sent.push(sent)),
             Topic::DeadLetters => {
                 self.place(record.source).map(|source| self.letters.push(Letter { source, value: value.to_vec() }))
             }
@@ -231,51 +256,49 @@ impl Evidence {
         self.place(Some(&text))
     }
 
-    fn told(&self, record: &Record<'_>) -> Option<Told> {
-        let json: Value = serde_json::from_slice(record.value?).ok()?;
-        let outcome = text(&json, "outcome")?;
+    fn told(&self, json: &Value) -> Option<Told> {
+        let (source, outcome) = (self.source(json)?, text(json, "outcome")?);
+        let provider = text(json, "provider").or_else(|| (source.0 == Topic::Commands).then(String::new))?;
         let detail = &json["detail"];
         let retry = &detail["Throttled"]["retry_after"];
         let retry_after_ms =
             retry["secs"].as_i64().and_then(|secs| Some(secs * 1000 + retry["nanos"].as_i64()? / 1_000_000));
         let attempted = detail["Failed"]["attempts"].as_i64().is_some_and(|attempts| attempts > 0);
         Some(Told {
-            source: self.source(&json)?,
-            action_id: text(&json, "action_id")?,
+            source,
+            action_id: text(json, "action_id")?,
             completes: matches!(outcome.as_str(), "executed" | "rerouted") || attempted,
             outcome,
-            rule: text(&json, "rule"),
-            provider: text(&json, "provider")?,
+            rule: text(json, "rule"),
+            provider,
             decided_at: json["decided_at"].as_i64()?,
             retry_after_ms,
             dispatch_id: text(&detail["Dispatched"], "dispatch_id"),
         })
     }
 
-    fn audited(&self, record: &Record<'_>) -> Option<Audited> {
-        let json: Value = serde_json::from_slice(record.value?).ok()?;
+    fn audited(&self, partition: i32, json: &Value) -> Option<Audited> {
         Some(Audited {
-            partition: record.partition,
-            source: self.source(&json)?,
+            partition,
+            source: self.source(json)?,
             completed: json["phase"] == "completed",
-            outcome: text(&json, "outcome")?,
-            rule: text(&json, "matched_rule"),
+            outcome: text(json, "outcome")?,
+            rule: text(json, "matched_rule"),
         })
     }
 
-    fn sent(&self, record: &Record<'_>) -> Option<Sent> {
-        let json: Value = serde_json::from_slice(record.value?).ok()?;
+    fn sent(&self, json: &Value) -> Option<Sent> {
         Some(Sent {
-            id: text(&json, "dispatch_id")?,
-            source: self.source(&json)?,
-            provider: text(&json, "provider")?,
+            id: text(json, "dispatch_id")?,
+            source: self.source(json)?,
+            provider: text(json, "provider")?,
             task: i32::try_from(json["task"].as_i64()?).ok()?,
         })
     }
 }
 
-fn input<T>(value: &[u8], parse: impl Fn(&Value) -> Option<T>) -> Input<T> {
-    let parsed = serde_json::from_slice(value).ok().and_then(|json| parse(&json));
+fn input<T>(value: &[u8], json: Option<Value>, parse: impl Fn(&Value) -> Option<T>) -> Input<T> {
+    let parsed = json.and_then(|json| parse(&json));
     parsed.map_or_else(|| Input::Broken(value.to_vec()), Input::Good)
 }
 
@@ -299,13 +322,17 @@ fn action(json: &Value) -> Option<ActionBody> {
     })
 }
 
-fn order(json: &Value) -> Option<(Tenant, Order)> {
-    let (tenant, command) = ((text(json, "namespace")?, text(json, "tenant")?), &json["command"]);
-    let order = match text(&command["forget_dedup_key"], "dedup_key") {
-        Some(key) => Order::Forget(key),
-        None => Order::Reset(text(&command["reset_throttle"], "rule")?),
+fn order(json: &Value) -> Option<CommandBody> {
+    let command = &json["command"];
+    let order = if let Some(key) = text(&command["forget_dedup_key"], "dedup_key") {
+        Order::Forget(key)
+    } else if let Some(rule) = text(&command["reset_throttle"], "rule") {
+        Order::Reset(rule)
+    } else {
+        command["list_scheduled"].as_object().map(|_| Order::Look)?
     };
-    Some((tenant, order))
+    let tenant = (text(json, "namespace")?, text(json, "tenant")?);
+    Some(CommandBody { id: text(json, "id")?, tenant, order })
 }
 
 fn answer(json: &Value) -> Option<Answer> {

@@ -131,21 +131,54 @@ fn each_kind_of_damage_is_told() {
     }
 }
 
+/// A command, its answer and its audit record. The answer stands before the outcome at `place`.
+fn with_command(mut run: Run, name: &str, body: &Value, place: usize) -> Run {
+    let command = json!({"id": "c", "namespace": "n", "tenant": "t", "issued_at": 0, "command": {name: body}});
+    let answer = json!({"action_id": "c", "provider": "", "outcome": "command_done", "decided_at": AT, "phase": "decided",
+        "source": {"topic": "acteon.commands", "partition": 0, "offset": 0}, "detail": {"CommandDone": {"result": {}}}});
+    let text = |json: &Value| json.to_string().into_bytes();
+    run.records.insert(place, (Topic::Outcomes, text(&answer), None));
+    run.records.push((Topic::Commands, text(&command), None));
+    if !name.starts_with("list_") {
+        run.records.push((Topic::Audit, text(&answer), None));
+    }
+    run
+}
+
 #[test]
-fn a_command_may_have_come_at_any_time_that_explains_the_outcomes() {
-    let forget = json!({"id": "c", "namespace": "n", "tenant": "t", "issued_at": 0,
-        "command": {"forget_dedup_key": {"dedup_key": "k"}}});
-    let with_command = |mut run: Run| {
-        run.records.push((Topic::Commands, forget.to_string().into_bytes(), None));
-        run
-    };
-    // The key is still there: the command came before the first action. It is not: it came after the second.
+fn a_command_is_carried_out_where_it_is_answered() {
+    let (before, after) = (3, 5);
+    let forget = |run, place| with_command(run, "forget_dedup_key", &json!({"dedup_key": "k"}), place);
     let mut forgotten = run();
     forgotten.state.remove(1);
-    assert!(verdict(&with_command(run())).is_ok());
-    assert!(verdict(&with_command(forgotten)).is_ok());
-    // Nothing that a command does explains a counter.
-    let mut uncounted = run();
-    uncounted.state.remove(2);
-    assert_eq!(verdict(&with_command(uncounted)).unwrap_err(), ["state differs from the model"]);
+    assert_eq!(verdict(&forget(run(), before)).unwrap().commands, 1);
+    assert!(verdict(&forget(forgotten.clone(), after)).is_ok());
+    assert_eq!(verdict(&forget(run(), after)).unwrap_err(), ["state differs from the model"]);
+    assert_eq!(verdict(&forget(forgotten, before)).unwrap_err(), ["state differs from the model"]);
+    let between = verdict(&forget(run(), 4)).unwrap_err();
+    assert!(between.contains(&"decision differs from the model"), "{between:?}");
+}
+
+#[test]
+fn each_command_has_one_answer_and_one_audit_record() {
+    let good = with_command(run(), "reset_throttle", &json!({"rule": "other"}), 3);
+    assert!(verdict(&good).is_ok());
+    assert!(verdict(&with_command(run(), "list_scheduled", &json!({}), 3)).is_ok());
+    let mut unanswered = good.clone();
+    unanswered.records.remove(3);
+    let mut twice = good.clone();
+    twice.records.insert(3, twice.records[3].clone());
+    let mut unaudited = good.clone();
+    unaudited.records.pop();
+    let mut unknown = good;
+    unknown.records.retain(|record| record.0 != Topic::Commands);
+    for (run, what) in [
+        (unanswered, "not answered"),
+        (twice, "decided twice or out of order"),
+        (unaudited, "audit record missing"),
+        (unknown, "answer to no such command"),
+    ] {
+        let violations = verdict(&run).unwrap_err();
+        assert!(violations.contains(&what), "{what}: {violations:?}");
+    }
 }

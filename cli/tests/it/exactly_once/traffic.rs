@@ -23,9 +23,8 @@ const BUSY_FOR: usize = 300;
 const KEYS: u32 = 200;
 /// One tenant in so many gets commands; the others show that nothing but a command makes anyone forget.
 const COMMANDED: usize = 4;
-/// Actions to one command. The model has to follow each moment at which a command may have been carried out: these are
-/// one or two to a tenant.
-const ACTIONS_A_COMMAND: usize = 1_000;
+/// Actions to one command.
+const ACTIONS_A_COMMAND: usize = 100;
 /// Bytes that are no action. `None` is a tombstone.
 const BROKEN: [Option<&[u8]>; 5] = [
     None,

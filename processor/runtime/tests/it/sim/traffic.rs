@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 
 const NAMESPACE: &str = "n";
 const TENANTS: u32 = 7;
-/// Commands to a world at most: the model follows each moment that one may have been carried out at.
-const MAX_COMMANDS: u32 = 8;
 
 /// The state of the world outside.
 #[derive(Default)]
@@ -96,20 +94,18 @@ fn action(shared: &mut Shared, tenant: &str) -> Vec<u8> {
 
 /// An operator's command.
 pub fn command(shared: &mut Shared) {
-    if shared.traffic.commands == MAX_COMMANDS {
-        return;
-    }
     shared.traffic.commands += 1;
     let tenant = tenant(&mut shared.rng);
     let command = match shared.rng.u32(0..10) {
         0..6 => json!({"forget_dedup_key": {"dedup_key": format!("k{}", shared.rng.u32(0..6))}}),
-        6..9 => {
+        6 => json!({"list_scheduled": {}}),
+        7..9 => {
             let rule = ["tenant-limit", "type-limit"][shared.rng.usize(0..2)];
             json!({"reset_throttle": {"rule": rule}})
         }
         _ => json!("nonsense"),
     };
-    let value = json!({"id": "c", "namespace": NAMESPACE, "tenant": tenant, "issued_at": 0, "command": command});
+    let value = json!({"id": format!("c{}", shared.traffic.commands), "namespace": NAMESPACE, "tenant": tenant, "issued_at": 0, "command": command});
     shared.note(|| format!("command {value}"));
     let partition = home(shared, &tenant);
     let value = Some(value.to_string().into_bytes());
