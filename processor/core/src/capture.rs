@@ -1,5 +1,6 @@
 //! What a decision does with an action beside dispatching it: holding it, starting a chain, sending copies.
 
+use crate::approval;
 use crate::effect::Effects;
 use crate::record::Decided;
 use crate::schedule;
@@ -24,6 +25,7 @@ pub(crate) fn hold<S: State, E: Effects>(
             let due = turn.now.saturating_add_unsigned(wait_ms.unwrap_or_default());
             Ok(schedule::capture(turn, decided, schedule::Kind::Throttle, due))
         }
+        Some(RuleAction::RequestApproval { .. }) => Ok(approval::capture(turn, decided)),
         _ => Ok(unsupported(turn, decided)),
     }
 }

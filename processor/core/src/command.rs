@@ -4,7 +4,7 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{dedup, ids, schedule, throttle};
+use crate::{approval, dedup, ids, schedule, throttle};
 use acteon_schemas::{
     AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
     OutcomeRecord, partition_of, tenant_key,
@@ -59,6 +59,12 @@ fn carry_out<S: State, E: Effects>(
         }
         CommandKind::ResetThrottle { rule } => reset_throttle(turn.state, namespace, tenant, rule),
         CommandKind::CancelScheduled { action_id } => schedule::cancel(turn, namespace, tenant, action_id, &command.id),
+        CommandKind::Approve { approval_id, link } => approval::approve(turn, command, approval_id, link.as_ref()),
+        CommandKind::Reject { approval_id, link, reason } => {
+            approval::reject(turn, command, approval_id, link.as_ref(), reason.as_deref())
+        }
+        CommandKind::ListApprovals { status, page } => approval::list(turn, namespace, tenant, status.as_deref(), page),
+        CommandKind::ShowApproval { approval_id, link } => approval::show(turn, command, approval_id, link.as_ref()),
         CommandKind::ListScheduled { page } => schedule::list(turn.state, namespace, tenant, page),
         other => Ok(Reply::invalid(format!("`{}` is not performed by this version", other.name()))),
     }

@@ -90,6 +90,7 @@ impl Definitions {
         };
         let mut problems = acteon_rules::check_references(&checked.rules, &names);
         problems.extend(unsupported(&checked.rules));
+        problems.extend(unsigned_approvals(&checked.rules, &secrets));
         if !problems.is_empty() {
             return Err(DefinitionsError::Rules(problems));
         }
@@ -145,6 +146,26 @@ pub fn unsupported(rules: &RuleSet) -> Vec<Diagnostic> {
         .collect()
 }
 
+/// An error for each rule that asks for an approval where no key signs its links.
+fn unsigned_approvals(rules: &RuleSet, secrets: &Secrets) -> Vec<Diagnostic> {
+    if secrets.approval_keys.first().is_some_and(|(_, key)| !key.is_empty()) {
+        return Vec::new();
+    }
+    let asks = |rule: &&Rule| rule.enabled && matches!(rule.action, RuleAction::RequestApproval { .. });
+    rules
+        .rules()
+        .iter()
+        .filter(asks)
+        .map(|rule| {
+            let message = format!(
+                "rule `{}`: no key signs the links of approvals: set `[server] approval_secret` for every processor",
+                rule.name
+            );
+            Diagnostic::error(&rule.source.file, rule.source.place, message)
+        })
+        .collect()
+}
+
 fn unsupported_part(rule: &Rule) -> Option<String> {
     if let Some(function) = rule.functions().first() {
         return Some(format!("`{}`", function.name()));
@@ -157,7 +178,7 @@ fn unsupported_part(rule: &Rule) -> Option<String> {
     }
     match &rule.action {
         RuleAction::Throttle { mode: ThrottleMode::Delay { .. }, .. } => Some("`mode: delay`".to_owned()),
-        RuleAction::Schedule { .. } => None,
+        RuleAction::Schedule { .. } | RuleAction::RequestApproval { .. } => None,
         RuleAction::Allow
         | RuleAction::Deny
         | RuleAction::Suppress { .. }
@@ -165,9 +186,8 @@ fn unsupported_part(rule: &Rule) -> Option<String> {
         | RuleAction::Deduplicate { .. }
         | RuleAction::Throttle { .. }
         | RuleAction::Reroute { .. } => None,
-        RuleAction::Chain { .. }
-        | RuleAction::Group { .. }
-        | RuleAction::RequestApproval { .. }
-        | RuleAction::StateMachine { .. } => Some(format!("action type `{}`", rule.action.tag())),
+        RuleAction::Chain { .. } | RuleAction::Group { .. } | RuleAction::StateMachine { .. } => {
+            Some(format!("action type `{}`", rule.action.tag()))
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! same function serves the live processor, a dry run, rule tests and the simulation.
 
 mod action;
+mod approval;
 mod capture;
 mod command;
 mod dedup;
@@ -19,10 +20,13 @@ pub mod keys;
 mod page;
 mod partition_clock;
 mod policy;
+mod progress;
 mod record;
 mod redact;
 mod reply;
 mod result;
+#[cfg(test)]
+mod rig;
 mod schedule;
 mod secrets;
 mod state;

@@ -136,13 +136,36 @@ pub(crate) fn tell_held<S: State, E: Effects>(
     outcome: Outcome,
     detail: OutcomeDetail<'_>,
 ) -> Result<(), StateError> {
+    end_held(turn, held, store, End { what, rule: None, outcome, detail, details: None })
+}
+
+/// How a held action ends that does not go on.
+pub(crate) struct End<'e> {
+    /// What sets its records apart from others of the same action.
+    pub(crate) what: &'e str,
+    /// The rule that held it.
+    pub(crate) rule: Option<&'e str>,
+    pub(crate) outcome: Outcome,
+    pub(crate) detail: OutcomeDetail<'e>,
+    /// `outcome_details` of the audit record.
+    pub(crate) details: Option<Value>,
+}
+
+/// Tells how a held action ended.
+pub(crate) fn end_held<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    held: &Held<'_>,
+    store: Store,
+    end: End<'_>,
+) -> Result<(), StateError> {
+    let definitions = turn.definitions;
     let action = held.action(store)?;
     let came: Value = serde_json::from_str(action.payload.get())
         .map_err(|_| StateError::Corrupt { store: store.name(), problem: "the held payload can't be decoded" })?;
     let arrival = Arrival {
         action: &action,
         action_id: &held.action_id,
-        identity: ids::derived(&held.identity, what),
+        identity: ids::derived(&held.identity, end.what),
         origin: &held.origin,
         came: &came,
         resume: None,
@@ -151,7 +174,8 @@ pub(crate) fn tell_held<S: State, E: Effects>(
     };
     let mut subject = crate::action::subject(&action, &held.action_id, &came);
     subject.provider = Cow::Borrowed(&held.provider);
-    let decision = Decision::default_allow();
-    Decided::new(turn, &arrival, &subject, &decision).tell(outcome, detail, None, turn.effects);
+    let mut decision = Decision::default_allow();
+    decision.rule = end.rule.and_then(|name| definitions.rules.rule(name));
+    Decided::new(turn, &arrival, &subject, &decision).tell(end.outcome, end.detail, end.details, turn.effects);
     Ok(())
 }

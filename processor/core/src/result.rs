@@ -2,14 +2,15 @@ use crate::effect::Effects;
 use crate::ids;
 use crate::input::Input;
 use crate::keys::{self, Store};
+use crate::progress::Progress;
 use crate::record::failure_details;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
 use crate::value;
 use acteon_schemas::{
-    AuditLabels, AuditPhase, AuditRecord, DeadLetterReason, DecodeError, Outcome, OutcomeDetail, OutcomeRecord,
-    ProviderResult, ResultStatus, check_depth, check_size,
+    AuditLabels, AuditPhase, AuditRecord, DeadLetterReason, DecodeError, DispatchContext, Outcome, OutcomeDetail,
+    OutcomeRecord, ProviderResult, ResultStatus, check_depth, check_size,
 };
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -51,6 +52,9 @@ pub(crate) fn complete<S: State, E: Effects>(
     value::begin(&mut remembered, now.saturating_add_unsigned(SEEN_TTL_MS));
     turn.state.put(&key, &remembered);
 
+    if let Some(DispatchContext::Notice { of }) = &result.context {
+        return Ok(Stepped::Completed(notice(turn, &result, of)));
+    }
     let (outcome, detail) = conclude(&result);
     audit(turn, &result, outcome);
     turn.effects.outcome(&OutcomeRecord {
@@ -69,6 +73,34 @@ pub(crate) fn complete<S: State, E: Effects>(
         source: result.source.clone(),
     });
     Ok(Stepped::Completed(outcome))
+}
+
+/// Records what came of a notification that is not an action's own: nobody waits for an outcome of it.
+fn notice<S, E: Effects>(turn: &mut Turn<'_, S, E>, result: &ProviderResult<'_>, of: &str) -> Outcome {
+    let (outcome, mut details) = match &result.result {
+        ResultStatus::Delivered(response) => (Outcome::NoticeSent, json!({"status": response.status})),
+        ResultStatus::Failed(error) => {
+            (Outcome::NoticeFailed, failure_details(&error.code, &error.message, error.retryable, result.attempts))
+        }
+    };
+    details["notice_of"] = json!(of);
+    let identity = ids::identity(&result.namespace, &result.tenant, &result.dispatch_id, &result.source);
+    let record = Progress {
+        id: ids::derived(&identity, "notice"),
+        action_id: &result.action_id,
+        namespace: &result.namespace,
+        tenant: &result.tenant,
+        provider: &result.provider,
+        action_type: &result.action_type,
+        verdict: "notice",
+        rule: result.rule.as_deref(),
+        outcome,
+        details,
+        began: result.decided_at,
+        source: &result.source,
+    };
+    record.tell(turn);
+    outcome
 }
 
 fn conclude<'r>(result: &'r ProviderResult<'_>) -> (Outcome, OutcomeDetail<'r>) {

@@ -6,7 +6,7 @@ use crate::keys::Store;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{schedule, value};
+use crate::{approval, schedule, value};
 
 /// Hands a due entry to the feature that it belongs to.
 pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, input: &Input<'_>) -> Result<Stepped, StateError> {
@@ -18,6 +18,7 @@ pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, input: &Inpu
     }
     let entry = entry.to_vec();
     match store {
+        Store::Approval => approval::fire(turn, key, &entry),
         Store::Scheduled => schedule::fire(turn, key, &entry),
         _ => Ok(Stepped::Stale),
     }

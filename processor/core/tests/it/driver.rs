@@ -1,6 +1,8 @@
 //! One task without a broker, on a clock that the test moves.
 
-use acteon_core::{Definitions, Input, InputKind, MemoryState, PartitionClock, Parts, Recorder, Stepped, Task, step};
+use acteon_core::{
+    Definitions, Input, InputKind, MemoryState, PartitionClock, Parts, Recorder, Secrets, Stepped, Task, step,
+};
 use acteon_schemas::{Coordinates, RuleFile, RulesDefinition, SettingsDefinition};
 use std::collections::BTreeMap;
 
@@ -17,13 +19,14 @@ pub(crate) fn settings() -> SettingsDefinition {
 /// Compiles rules for the providers of the examples.
 pub(crate) fn definitions(rules: &str, default: &str) -> Definitions {
     let providers = ["email", "sms", "slack", "webhook"].map(str::to_owned).into();
+    let secrets = Secrets { approval_keys: vec![(Some("k1".to_owned()), b"secret".to_vec())] };
     let rules = RulesDefinition {
         evaluation: "cascade".into(),
         default: default.into(),
         default_timezone: "UTC".into(),
         files: vec![RuleFile { name: "rules.yaml".into(), text: rules.into() }],
     };
-    Definitions::compile(7, Parts { rules, settings: settings(), providers, ..Parts::default() }).unwrap()
+    Definitions::compile(7, Parts { rules, settings: settings(), providers, secrets, ..Parts::default() }).unwrap()
 }
 
 /// Most timers that one advance fires: more are taken for one that stays due.

@@ -119,7 +119,6 @@ fn rules_that_this_version_does_not_perform_are_refused_at_the_door() {
     for (action, what) in [
         ("{type: group, group_by: [payload.a]}", "`group`"),
         ("{type: chain, chain: c}", "`chain`"),
-        ("{type: request_approval, notify_provider: email}", "`request_approval`"),
         ("{type: state_machine, state_machine: m, fingerprint_fields: [action_type]}", "`state_machine`"),
     ] {
         refused(&format!("rules:\n  - name: r\n    action: {action}\n"), what);
