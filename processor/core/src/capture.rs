@@ -3,9 +3,9 @@
 use crate::approval;
 use crate::effect::Effects;
 use crate::record::Decided;
-use crate::schedule;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
+use crate::{group, schedule};
 use acteon_rules::{RuleAction, Verdict};
 use acteon_schemas::Outcome;
 
@@ -15,6 +15,9 @@ pub(crate) fn hold<S: State, E: Effects>(
     decided: &Decided<'_, '_>,
     wait_ms: Option<u64>,
 ) -> Result<Outcome, StateError> {
+    if let Some(asked) = decided.decision.rule.and_then(group::Asked::of) {
+        return group::capture(turn, decided, &asked);
+    }
     let rule = decided.decision.rule.map(|rule| &rule.action);
     match rule {
         Some(RuleAction::Schedule { delay_ms }) => {

@@ -4,7 +4,7 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, dedup, ids, schedule, throttle};
+use crate::{approval, dedup, group, ids, schedule, throttle};
 use acteon_schemas::{
     AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
     OutcomeRecord, partition_of, tenant_key,
@@ -66,6 +66,9 @@ fn carry_out<S: State, E: Effects>(
         CommandKind::ListApprovals { status, page } => approval::list(turn, namespace, tenant, status.as_deref(), page),
         CommandKind::ShowApproval { approval_id, link } => approval::show(turn, command, approval_id, link.as_ref()),
         CommandKind::ListScheduled { page } => schedule::list(turn.state, namespace, tenant, page),
+        CommandKind::FlushGroup { group } => group::flush(turn, namespace, tenant, group),
+        CommandKind::ListGroups { page } => group::list(turn.state, namespace, tenant, page),
+        CommandKind::ShowGroup { group } => group::show(turn.state, namespace, tenant, group),
         other => Ok(Reply::invalid(format!("`{}` is not performed by this version", other.name()))),
     }
 }

@@ -178,7 +178,7 @@ fn unsupported_part(rule: &Rule) -> Option<String> {
     }
     match &rule.action {
         RuleAction::Throttle { mode: ThrottleMode::Delay { .. }, .. } => Some("`mode: delay`".to_owned()),
-        RuleAction::Schedule { .. } | RuleAction::RequestApproval { .. } => None,
+        RuleAction::Schedule { .. } | RuleAction::RequestApproval { .. } | RuleAction::Group { .. } => None,
         RuleAction::Allow
         | RuleAction::Deny
         | RuleAction::Suppress { .. }
@@ -186,7 +186,7 @@ fn unsupported_part(rule: &Rule) -> Option<String> {
         | RuleAction::Deduplicate { .. }
         | RuleAction::Throttle { .. }
         | RuleAction::Reroute { .. } => None,
-        RuleAction::Chain { .. } | RuleAction::Group { .. } | RuleAction::StateMachine { .. } => {
+        RuleAction::Chain { .. } | RuleAction::StateMachine { .. } => {
             Some(format!("action type `{}`", rule.action.tag()))
         }
     }

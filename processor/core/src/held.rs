@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 /// Most times that one action is held and released: a walk goes on behind the rule that held it, so only rules that are
 /// moved about meanwhile can hold an action again and again.
-const MAX_HOLDS: u32 = 100;
+pub(crate) const MAX_HOLDS: u32 = 100;
 
 /// What lets a held action go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

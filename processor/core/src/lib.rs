@@ -13,6 +13,7 @@ mod dispatch;
 mod effect;
 mod explain;
 mod gates;
+mod group;
 mod held;
 mod ids;
 mod input;

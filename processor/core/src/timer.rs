@@ -6,7 +6,7 @@ use crate::keys::Store;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, schedule, value};
+use crate::{approval, group, schedule, value};
 
 /// Hands a due entry to the feature that it belongs to.
 pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, input: &Input<'_>) -> Result<Stepped, StateError> {
@@ -20,6 +20,7 @@ pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, input: &Inpu
     match store {
         Store::Approval => approval::fire(turn, key, &entry),
         Store::Scheduled => schedule::fire(turn, key, &entry),
+        Store::Group => group::fire(turn, key, &entry),
         _ => Ok(Stepped::Stale),
     }
 }

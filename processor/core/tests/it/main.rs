@@ -4,4 +4,6 @@
 
 mod driver;
 mod golden;
+mod groups;
+mod groups_lasting;
 mod promises;

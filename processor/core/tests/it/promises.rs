@@ -117,7 +117,6 @@ fn explaining_writes_nothing_and_agrees_with_deciding() {
 #[test]
 fn rules_that_this_version_does_not_perform_are_refused_at_the_door() {
     for (action, what) in [
-        ("{type: group, group_by: [payload.a]}", "`group`"),
         ("{type: chain, chain: c}", "`chain`"),
         ("{type: state_machine, state_machine: m, fingerprint_fields: [action_type]}", "`state_machine`"),
     ] {
