@@ -67,7 +67,11 @@ impl Command {
 impl Global {
     /// What flags and environment say over the file.
     pub(crate) fn overrides(&self) -> Overrides {
-        Overrides { bootstrap_servers: self.bootstrap_servers.clone(), ..Overrides::default() }
+        Overrides {
+            approval_secret: std::env::var(config::APPROVAL_SECRET_VARIABLE).ok(),
+            bootstrap_servers: self.bootstrap_servers.clone(),
+            ..Overrides::default()
+        }
     }
 
     /// Loads the configuration; what has no effect in it is logged.

@@ -3,26 +3,36 @@
 //! [`load`] goes text → [`raw`] (as written) → [`Config`] (checked, with defaults). Whatever is wrong is reported with
 //! file, line and column, all of it at once.
 
+mod background;
+mod chains;
 mod fields;
 mod kafka;
 mod keys;
 mod legacy;
+mod named;
 mod problem;
 mod raw;
+mod secrets;
 mod show;
 #[cfg(test)]
 mod tests;
 mod validate;
 
+pub(crate) use background::Recurring;
+pub(crate) use chains::Chains;
 pub(crate) use problem::{Problem, Severity};
+pub(crate) use secrets::{VARIABLE as APPROVAL_SECRET_VARIABLE, parse as approval_key};
 pub(crate) use show::shown;
 
 use acteon_connectors::{DeliveryLimits, ProviderConfig};
+use acteon_core::Secrets;
+use acteon_schemas::{StateMachineDefinition, TimeIntervalDefinition};
 use acteon_topology::{KafkaConfig, Names, Settings};
 use problem::Report;
+use serde::Deserialize as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use toml::de::DeTable;
+use toml::de::{DeTable, Deserializer};
 
 /// The file that is read if none is named.
 pub(crate) const DEFAULT_FILE: &str = "acteon.toml";
@@ -43,6 +53,16 @@ pub(crate) struct Config {
     pub(crate) limits: DeliveryLimits,
     pub(crate) providers: Vec<ProviderConfig>,
     pub(crate) audit: Audit,
+    pub(crate) chains: Chains,
+    /// `[[state_machines]]`.
+    pub(crate) state_machines: Vec<StateMachineDefinition>,
+    /// `[[time_intervals]]`.
+    pub(crate) time_intervals: Vec<TimeIntervalDefinition>,
+    pub(crate) recurring: Recurring,
+    /// `[retention] event_ttl_seconds`; the core's default where absent.
+    pub(crate) event_ttl_seconds: Option<u64>,
+    /// Never shown and never published.
+    pub(crate) secrets: Secrets,
 }
 
 impl Config {
@@ -60,6 +80,8 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     /// How long work in hand may take after a signal to stop.
     pub(crate) shutdown_timeout: Duration,
+    /// What links to it begin with, where it is reached by another address than its own.
+    pub(crate) external_url: Option<String>,
 }
 
 /// `[topology]`: what the topics are to be.
@@ -98,14 +120,20 @@ pub(crate) struct Rules {
 #[derive(Debug, Clone)]
 pub(crate) struct Audit {
     pub(crate) store_payload: bool,
+    /// How long audit records are kept; for ever where absent.
+    pub(crate) ttl_seconds: Option<u64>,
     /// Empty: nothing is hidden.
     pub(crate) redact_fields: Vec<String>,
     pub(crate) placeholder: String,
 }
 
 /// What flags and environment say over the file.
-#[derive(Debug, Default, Clone)]
+///
+/// Not `Debug`: it holds a secret.
+#[derive(Default, Clone)]
 pub(crate) struct Overrides {
+    /// From the environment alone: flags are seen by others.
+    pub(crate) approval_secret: Option<String>,
     pub(crate) bootstrap_servers: Option<String>,
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
@@ -155,15 +183,16 @@ fn read(path: &Path) -> std::io::Result<String> {
 /// Checks the text of a file called `source`.
 fn parse(source: &str, text: &str, overrides: &Overrides) -> Result<(Config, Vec<Problem>), Refused> {
     let mut report = Report::new(source, text);
-    let (document, errors) = DeTable::parse_recoverable(text);
+    let (mut document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         for error in errors {
             report.error(error.span(), one_line(error.message()));
         }
         return Err(Refused(report.into_problems()));
     }
-    let spans = keys::check(document.get_ref(), &mut report);
-    let raw: raw::RawConfig = match toml::from_str(text) {
+    chains::prepare(document.get_mut(), &mut report);
+    let spans = keys::check(document.get_mut(), &mut report);
+    let raw = match raw::RawConfig::deserialize(Deserializer::from(document)) {
         Ok(raw) => raw,
         Err(error) => {
             let key = error.span().and_then(|span| keys::key_at(&spans, &span));

@@ -1,7 +1,7 @@
 //! From configuration and rule files to the records of the definitions topic, checked as a whole.
 
 use crate::config::Config;
-use acteon_core::unsupported;
+use acteon_core::{Definitions, DefinitionsError, Parts, unsupported};
 use acteon_rules::{
     DefaultVerdict, Diagnostic, Evaluation, Names, Options, RuleAction, RuleSet, Severity, SourceFile,
     check_references, compile, load_dir,
@@ -9,7 +9,6 @@ use acteon_rules::{
 use acteon_schemas::{Definition, MAX_RECORD_BYTES, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition};
 use acteon_topology::expiring_retention_ms;
 use anyhow::{Result, bail};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -24,6 +23,8 @@ pub(crate) struct Checked {
     /// Present if they compile, even if they may not be used.
     rules: Option<RuleSet>,
     diagnostics: Vec<Diagnostic>,
+    /// What is wrong with the configuration's chains, state machines and time intervals.
+    definitions: Vec<String>,
 }
 
 impl RuleFiles {
@@ -45,21 +46,27 @@ impl RuleFiles {
         self.0.len()
     }
 
-    /// Compiles the rules and checks what this version and this configuration make of them. `providers`: whether the
-    /// providers that they name must be configured.
-    pub(crate) fn check(&self, config: &Config, providers: bool) -> Checked {
+    /// Compiles the rules and checks what this version and this configuration make of them. `configured`: whether what
+    /// they name must be in the configuration; then everything is compiled as the processor does it.
+    pub(crate) fn check(&self, config: &Config, configured: bool) -> Checked {
         let checked = match compile(&self.0, &options(config)) {
             Ok(checked) => checked,
-            Err(diagnostics) => return Checked { rules: None, diagnostics },
+            Err(diagnostics) => return Checked { rules: None, diagnostics, definitions: Vec::new() },
         };
-        let known: BTreeSet<String> = config.providers.iter().map(|provider| provider.name.clone()).collect();
-        let names = Names { providers: providers.then_some(&known), ..Names::default() };
-        let mut diagnostics = check_references(&checked.rules, &names);
-        diagnostics.extend(unsupported(&checked.rules));
-        diagnostics.extend(outlives_changelog(&checked.rules, config.topology.settings.expiring_retention_ms));
+        let mut diagnostics = outlives_changelog(&checked.rules, config.topology.settings.expiring_retention_ms);
+        let mut definitions = Vec::new();
+        match configured.then(|| Definitions::compile(0, parts(config, self))) {
+            None => {
+                diagnostics.extend(check_references(&checked.rules, &Names::default()));
+                diagnostics.extend(unsupported(&checked.rules));
+            }
+            Some(Ok(_)) => {}
+            Some(Err(DefinitionsError::Rules(found))) => diagnostics.extend(found),
+            Some(Err(other)) => definitions.extend(other.to_string().lines().map(str::to_owned)),
+        }
         diagnostics.extend(checked.warnings);
         diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        Checked { rules: Some(checked.rules), diagnostics }
+        Checked { rules: Some(checked.rules), diagnostics, definitions }
     }
 }
 
@@ -68,14 +75,19 @@ impl Checked {
         &self.diagnostics
     }
 
+    /// What is wrong with chains, state machines and time intervals, one line each.
+    pub(crate) fn definitions(&self) -> &[String] {
+        &self.definitions
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        !self.errors().is_empty()
     }
 
     /// The errors, one line each.
     pub(crate) fn errors(&self) -> Vec<String> {
         let errors = self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
-        errors.map(ToString::to_string).collect()
+        errors.map(ToString::to_string).chain(self.definitions.iter().cloned()).collect()
     }
 
     /// How many rules there are, if they could be read.
@@ -85,14 +97,10 @@ impl Checked {
 
     /// The rules, or the errors, one line each.
     pub(crate) fn into_rules(self) -> Result<RuleSet, Vec<String>> {
-        match (self.has_errors(), self.rules) {
-            (false, Some(rules)) => Ok(rules),
-            (_, _) => Err(self
-                .diagnostics
-                .iter()
-                .filter(|diagnostic| diagnostic.severity == Severity::Error)
-                .map(ToString::to_string)
-                .collect()),
+        let errors = self.errors();
+        match self.rules {
+            Some(rules) if errors.is_empty() => Ok(rules),
+            _ => Err(errors),
         }
     }
 }
@@ -142,36 +150,81 @@ fn outlives_changelog(rules: &RuleSet, retention_ms: i64) -> Vec<Diagnostic> {
     rules.rules().iter().filter_map(too_long).collect()
 }
 
-/// All definitions that the configuration and the rule files make: rules, settings and providers.
+/// What is wrong with the configuration's chains, state machines and time intervals, without a look at the rules; one line
+/// each.
+pub(crate) fn problems(config: &Config) -> Vec<String> {
+    RuleFiles::default().check(config, true).errors()
+}
+
+/// What the processor compiles.
+fn parts(config: &Config, files: &RuleFiles) -> Parts {
+    Parts {
+        rules: RulesDefinition {
+            files: files.0.iter().map(|file| RuleFile { name: file.name.clone(), text: file.text.clone() }).collect(),
+            ..rules(config)
+        },
+        settings: settings(config),
+        providers: config.providers.iter().map(|provider| provider.name.clone()).collect(),
+        chains: config.chains.definitions.clone(),
+        state_machines: config.state_machines.clone(),
+        time_intervals: config.time_intervals.clone(),
+        secrets: config.secrets.clone(),
+    }
+}
+
+/// How rules are evaluated; without files.
+fn rules(config: &Config) -> RulesDefinition {
+    RulesDefinition {
+        evaluation: config.rules.evaluation.clone(),
+        default: config.rules.default.clone(),
+        default_timezone: config.rules.default_timezone.clone(),
+        files: Vec::new(),
+    }
+}
+
+fn settings(config: &Config) -> SettingsDefinition {
+    SettingsDefinition {
+        audit_store_payload: config.audit.store_payload,
+        audit_redact_fields: config.audit.redact_fields.clone(),
+        audit_redact_placeholder: config.audit.placeholder.clone(),
+        audit_ttl_seconds: config.audit.ttl_seconds,
+        event_ttl_seconds: config.event_ttl_seconds,
+        completed_chain_ttl_seconds: config.chains.completed_ttl_seconds,
+        max_recurring_actions_per_tenant: config.recurring.max_per_tenant,
+        min_recurring_interval_seconds: config.recurring.min_interval_seconds,
+        external_url: config.server.external_url.clone(),
+    }
+}
+
+/// All definitions that the configuration and the rule files make: rules, settings, providers, chains, state machines and
+/// time intervals. Secrets are not among them.
 ///
 /// # Errors
-/// The rules together do not fit a record.
+/// The rules together, or another definition, do not fit a record.
 pub(crate) fn of(config: &Config, files: &RuleFiles) -> Result<Vec<Definition>> {
     let name = |path: &str| match Path::new(path).file_name() {
         Some(name) => name.to_string_lossy().into_owned(),
         None => path.to_owned(),
     };
-    let rules = Definition::Rules(RulesDefinition {
-        evaluation: config.rules.evaluation.clone(),
-        default: config.rules.default.clone(),
-        default_timezone: config.rules.default_timezone.clone(),
-        files: files.0.iter().map(|file| RuleFile { name: name(&file.name), text: file.text.clone() }).collect(),
-    });
-    let bytes = serde_json::to_vec(&rules)?.len();
-    if bytes > MAX_RECORD_BYTES {
-        bail!("the rule files have {bytes} bytes together; the limit is {MAX_RECORD_BYTES}");
-    }
-    let settings = Definition::Settings(SettingsDefinition {
-        audit_store_payload: config.audit.store_payload,
-        audit_redact_fields: config.audit.redact_fields.clone(),
-        audit_redact_placeholder: config.audit.placeholder.clone(),
-        ..SettingsDefinition::default()
-    });
-    let providers = config.providers.iter().map(|provider| {
+    let files = files.0.iter().map(|file| RuleFile { name: name(&file.name), text: file.text.clone() });
+    let mut all = vec![
+        Definition::Rules(RulesDefinition { files: files.collect(), ..rules(config) }),
+        Definition::Settings(settings(config)),
+    ];
+    all.extend(config.providers.iter().map(|provider| {
         Definition::Provider(ProviderDefinition {
             name: provider.name.clone(),
             provider_type: provider.settings.type_name().to_owned(),
         })
-    });
-    Ok([rules, settings].into_iter().chain(providers).collect())
+    }));
+    all.extend(config.chains.definitions.iter().cloned().map(Definition::Chain));
+    all.extend(config.state_machines.iter().cloned().map(Definition::StateMachine));
+    all.extend(config.time_intervals.iter().cloned().map(Definition::TimeInterval));
+    for definition in &all {
+        let bytes = serde_json::to_vec(definition)?.len();
+        if bytes > MAX_RECORD_BYTES {
+            bail!("the definition {} has {bytes} bytes; the limit is {MAX_RECORD_BYTES}", definition.key());
+        }
+    }
+    Ok(all)
 }

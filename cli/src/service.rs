@@ -209,6 +209,6 @@ fn processor_config(config: &Config) -> ProcessorConfig {
             max_records: processor.commit_max_records,
             max_bytes: processor.commit_max_bytes,
         },
-        secrets: acteon_core::Secrets::default(),
+        secrets: config.secrets.clone(),
     }
 }

@@ -1,5 +1,6 @@
 use crate::args::Global;
-use crate::config::{self, Loaded, Problem, Refused, Severity, shown};
+use crate::config::{self, Config, Loaded, Problem, Refused, Severity, shown};
+use crate::definitions;
 use crate::exit::Exit;
 use crate::output::{Output, count};
 use anyhow::Result;
@@ -42,6 +43,10 @@ impl ConfigCommand {
 impl Check {
     fn accepted(&self, loaded: &Loaded, output: &mut Output) -> Result<Exit> {
         let effective = shown(&loaded.config);
+        let problems = definitions::problems(&loaded.config);
+        if !problems.is_empty() {
+            return Self::impossible(loaded, problems, self.json, output);
+        }
         let file = loaded.file.as_ref().map(|file| file.display().to_string());
         if self.json {
             output.json(&json!({ "valid": true, "file": file, "problems": loaded.warnings, "config": effective }))?;
@@ -53,8 +58,24 @@ impl Check {
         let file = file.unwrap_or_else(|| format!("no {}: these are the defaults", config::DEFAULT_FILE));
         let warnings = count(loaded.warnings.len(), "warning");
         output.line(format!("# {file}, {warnings}; as it takes effect:"))?;
+        for line in summary(&loaded.config) {
+            output.line(format!("# {line}"))?;
+        }
         output.line(toml::to_string(&effective)?)?;
         Ok(Exit::Done)
+    }
+
+    /// What is written well, and can't be done.
+    fn impossible(loaded: &Loaded, messages: Vec<String>, json: bool, output: &mut Output) -> Result<Exit> {
+        let source = loaded.file.as_ref().map_or_else(String::new, |file| file.display().to_string());
+        let errors = messages.into_iter().map(|message| Problem {
+            severity: Severity::Error,
+            source: source.clone(),
+            place: None,
+            message,
+        });
+        let problems: Vec<Problem> = loaded.warnings.iter().cloned().chain(errors).collect();
+        Self { json }.refused(&problems, output)
     }
 
     fn refused(&self, problems: &[Problem], output: &mut Output) -> Result<Exit> {
@@ -69,4 +90,28 @@ impl Check {
         output.line(format!("{}, {}", count(errors, "error"), count(problems.len() - errors, "warning")))?;
         Ok(Exit::Failed)
     }
+}
+
+/// The names of what the configuration defines, a line for each kind that there is.
+fn summary(config: &Config) -> Vec<String> {
+    let chains =
+        config.chains.definitions.iter().map(|chain| format!("{} ({})", chain.name, count(chain.steps.len(), "step")));
+    let machines = config
+        .state_machines
+        .iter()
+        .map(|machine| format!("{} ({})", machine.name, count(machine.states.len(), "state")));
+    let intervals = config.time_intervals.iter().map(|interval| interval.name.clone());
+    let keys =
+        config.secrets.approval_keys.iter().map(|(id, _)| id.clone().unwrap_or_else(|| "approval_secret".to_owned()));
+    let lines: [(&str, Vec<String>); 4] = [
+        ("chains", chains.collect()),
+        ("state machines", machines.collect()),
+        ("time intervals", intervals.collect()),
+        ("approval keys", keys.collect()),
+    ];
+    lines
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(kind, names)| format!("{kind}: {}", names.join(", ")))
+        .collect()
 }

@@ -1,3 +1,5 @@
+mod secret;
+
 use crate::args::Global;
 use crate::command::run::Listen;
 use crate::config::{Config, Overrides};
@@ -55,8 +57,14 @@ impl Dev {
         if config.providers.is_empty() {
             config.providers.push(ProviderConfig::new("log", ProviderSettings::Log));
         }
+        if config.secrets.approval_keys.is_empty() {
+            config.secrets.approval_keys.push((None, secret::kept(&self.data_dir)?));
+        }
         let prepared = service::prepare(&config)?;
         let http = Http::start(&config, &ROLES)?;
+        if config.server.external_url.is_none() {
+            config.server.external_url = http.address().map(|address| format!("http://{address}"));
+        }
         let broker = Broker::start(acteon_broker::Config {
             host: BROKER_HOST.to_owned(),
             port: self.broker_port,

@@ -1,10 +1,18 @@
 //! Which keys may stand where. Everything unknown is refused with the nearest known key, and all of it at once.
 
+use super::background::{POLLING, RawBackground, RawQuotas, RawRetention};
+use super::chains::RawChains;
 use super::problem::Report;
 use super::raw::{
-    RawAudit, RawConfig, RawExecutor, RawProcessor, RawProvider, RawRedact, RawRules, RawServer, RawTopology,
+    RawApprovalKey, RawAudit, RawConfig, RawExecutor, RawProcessor, RawProvider, RawRedact, RawRules, RawServer,
+    RawTopology,
 };
 use super::{fields, legacy};
+use acteon_schemas::{
+    ChainBranch, ChainCancel, ChainDefinition, ChainParallel, ChainRetry, ChainSignal, ChainStep, ChainTimer,
+    StateMachineDefinition, StateTimeout, TimeIntervalDefinition, TimeOfDay, TimeRange, TrackDefinition,
+    TransitionDefinition, TransitionEffects,
+};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
@@ -16,68 +24,136 @@ pub(super) const PROVIDER_TYPES: [&str; 2] = ["log", "webhook"];
 /// Where each key's value stands, by dotted path (`server.port`, `providers[0].url`).
 pub(super) type Spans = BTreeMap<String, Range<usize>>;
 
-/// Checks every key of a document, and notes where the values stand.
-pub(super) fn check(document: &DeTable<'_>, report: &mut Report<'_>) -> Spans {
-    let mut walk = Walk { report, spans: Spans::new() };
+/// Checks every key of a document, and notes where the values stand. Keys that have no meaning are taken out.
+pub(super) fn check(document: &mut DeTable<'_>, report: &mut Report<'_>) -> Spans {
+    let mut walk = Walk { report, spans: Spans::new(), told_of_polling: false };
     walk.section("", document, fields::of::<RawConfig>());
     walk.spans
 }
 
 /// The section that a path names, as written in a file: `[server]`, `[[providers]]`.
 fn title(path: &str) -> String {
-    match path.split_once('[') {
+    match without_indexes(path) {
         _ if path.is_empty() => "the top level".to_owned(),
-        Some((name, _)) => format!("[[{name}]]"),
-        None => format!("[{path}]"),
+        name if path.ends_with(']') => format!("[[{name}]]"),
+        name => format!("[{name}]"),
     }
+}
+
+/// `chains.definitions[0].steps[1]` as `chains.definitions.steps`.
+fn without_indexes(path: &str) -> String {
+    let names: Vec<&str> = path.split('.').map(|part| part.split_once('[').map_or(part, |(name, _)| name)).collect();
+    names.join(".")
+}
+
+/// The keys of a section, or of the entries of a list of sections; `None` for what is not one of ours.
+fn known(path: &str) -> Option<&'static [&'static str]> {
+    // A parallel step is a step.
+    let path = without_indexes(path).replace(".parallel.steps", "");
+    Some(match path.as_str() {
+        "server" => fields::of::<RawServer>(),
+        "server.approval_keys" => fields::of::<RawApprovalKey>(),
+        "topology" => fields::of::<RawTopology>(),
+        "processor" => fields::of::<RawProcessor>(),
+        "rules" => fields::of::<RawRules>(),
+        "executor" => fields::of::<RawExecutor>(),
+        "audit" => fields::of::<RawAudit>(),
+        "audit.redact" => fields::of::<RawRedact>(),
+        "background" => fields::of::<RawBackground>(),
+        "quotas" => fields::of::<RawQuotas>(),
+        "retention" => fields::of::<RawRetention>(),
+        "chains" => fields::of::<RawChains>(),
+        "chains.definitions" => fields::of::<ChainDefinition>(),
+        "chains.definitions.on_cancel" => fields::of::<ChainCancel>(),
+        "chains.definitions.steps" => fields::of::<ChainStep>(),
+        "chains.definitions.steps.branches" => fields::of::<ChainBranch>(),
+        "chains.definitions.steps.parallel" => fields::of::<ChainParallel>(),
+        "chains.definitions.steps.retry" => fields::of::<ChainRetry>(),
+        "chains.definitions.steps.timer" => fields::of::<ChainTimer>(),
+        "chains.definitions.steps.wait_for_signal" => fields::of::<ChainSignal>(),
+        "state_machines" => fields::of::<StateMachineDefinition>(),
+        "state_machines.transitions" => fields::of::<TransitionDefinition>(),
+        "state_machines.transitions.on_transition" | "state_machines.timeouts.on_transition" => {
+            fields::of::<TransitionEffects>()
+        }
+        "state_machines.timeouts" => fields::of::<StateTimeout>(),
+        "state_machines.track" => fields::of::<TrackDefinition>(),
+        "time_intervals" => fields::of::<TimeIntervalDefinition>(),
+        "time_intervals.time_ranges" => fields::of::<TimeRange>(),
+        "time_intervals.time_ranges.times" => fields::of::<TimeOfDay>(),
+        _ => return None,
+    })
 }
 
 struct Walk<'r, 't> {
     report: &'r mut Report<'t>,
     spans: Spans,
+    told_of_polling: bool,
 }
 
 impl Walk<'_, '_> {
-    fn section(&mut self, path: &str, table: &DeTable<'_>, known: &[&str]) {
-        for (key, value) in table {
+    fn section(&mut self, path: &str, table: &mut DeTable<'_>, known: &[&str]) {
+        let mut without_meaning = Vec::new();
+        for (key, value) in table.iter_mut() {
             let name: &str = key.get_ref();
             let child = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
             if let Some(advice) = legacy::advice(&child) {
                 let shown = if path.is_empty() { format!("[{name}]") } else { format!("`{child}`") };
                 self.report.warn(Some(key.span()), format!("{shown} has no effect: {advice}"));
+            } else if path == "background" && POLLING.contains(&name) {
+                self.polling(key.span());
             } else if known.contains(&name) {
                 self.spans.insert(child.clone(), value.span());
                 self.value(&child, value);
+                continue;
             } else {
                 self.unknown(key, path, known);
             }
+            without_meaning.push(name.to_owned());
+        }
+        for name in without_meaning {
+            table.remove(name.as_str());
+        }
+    }
+
+    /// Says once that nothing is polled.
+    fn polling(&mut self, span: Range<usize>) {
+        if !std::mem::replace(&mut self.told_of_polling, true) {
+            let message = "[background] sets nothing but limits of recurring actions: the processor fires timers when they \
+                           are due, and there is no polling to switch or to configure";
+            self.report.warn(Some(span), message);
         }
     }
 
     /// Goes into the value of a known key, where it has keys of its own.
-    fn value(&mut self, path: &str, value: &Spanned<DeValue<'_>>) {
-        let known = match path {
-            "server" => fields::of::<RawServer>(),
-            "topology" => fields::of::<RawTopology>(),
-            "processor" => fields::of::<RawProcessor>(),
-            "rules" => fields::of::<RawRules>(),
-            "executor" => fields::of::<RawExecutor>(),
-            "audit" => fields::of::<RawAudit>(),
-            "audit.redact" => fields::of::<RawRedact>(),
-            "providers" => return self.providers(value.get_ref()),
+    fn value(&mut self, path: &str, value: &mut Spanned<DeValue<'_>>) {
+        match path {
+            "providers" => return self.providers(value.get_mut()),
             "kafka" => return self.properties(path, value.get_ref()),
-            _ => return,
-        };
-        if let Some(table) = value.get_ref().as_table() {
-            self.section(path, table, known);
+            _ => {}
+        }
+        let Some(known) = known(path) else { return };
+        match value.get_mut() {
+            DeValue::Table(table) => self.section(path, table, known),
+            DeValue::Array(list) => {
+                for (index, entry) in list.iter_mut().enumerate() {
+                    let path = format!("{path}[{index}]");
+                    self.spans.insert(path.clone(), entry.span());
+                    if let DeValue::Table(table) = entry.get_mut() {
+                        self.section(&path, table, known);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 
-    fn providers(&mut self, value: &DeValue<'_>) {
-        for (index, provider) in value.as_array().into_iter().flat_map(|list| list.iter()).enumerate() {
-            let Some(table) = provider.get_ref().as_table() else { continue };
+    fn providers(&mut self, value: &mut DeValue<'_>) {
+        let DeValue::Array(list) = value else { return };
+        for (index, provider) in list.iter_mut().enumerate() {
             let path = format!("providers[{index}]");
             self.spans.insert(path.clone(), provider.span());
+            let DeValue::Table(table) = provider.get_mut() else { continue };
             // The keys of a type that we don't have can't be judged; the type is refused by itself.
             let known_type = match table.get("type").and_then(|kind| kind.get_ref().as_str()) {
                 Some(kind) => PROVIDER_TYPES.contains(&kind),

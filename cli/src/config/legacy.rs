@@ -4,21 +4,16 @@
 /// State is not a back end that one chooses.
 const STATE: &str = "state is kept in [processor] state_dir and restored from Kafka; there is no other store to choose";
 const AUDIT: &str = "audit records go to the audit topic of Kafka; read them with `acteon tail audit`";
-const TIMERS: &str = "the processor fires timers itself; there is no polling to configure";
+const QUOTAS: &str = "quotas are set for each tenant: see `acteon quotas set --help`";
 const LOCKED: &str = "the owner of a partition is the lock; there is nothing to configure";
 
 /// Whole sections, and what to say about them.
 const SECTIONS: &[(&str, &str)] = &[
     ("state", STATE),
-    ("background", TIMERS),
     ("lock", LOCKED),
     ("auth", "this version has no access control: keep [server] host on loopback, and use Kafka's ACLs"),
     ("rate_limit", "not part of this version: use `throttle` rules"),
-    ("chains", "not part of this version: a rule of type `chain` is refused"),
-    ("state_machines", "not part of this version: a rule of type `state_machine` is refused"),
     ("circuit_breaker", "not part of this version: a failing provider is retried as [executor] says"),
-    ("quotas", "not part of this version: use `throttle` rules"),
-    ("retention", "set the retention of the topics instead"),
     ("telemetry", "not part of this version: see /metrics/prometheus"),
     ("encryption", "not part of this version: use TLS to Kafka and encrypted disks"),
     ("compliance", "not part of this version"),
@@ -36,9 +31,6 @@ const SECTIONS: &[(&str, &str)] = &[
 
 /// Keys inside sections that this version knows.
 const KEYS: &[(&str, &str)] = &[
-    ("server.external_url", "not part of this version: it has no approvals"),
-    ("server.approval_secret", "not part of this version: it has no approvals"),
-    ("server.approval_keys", "not part of this version: it has no approvals"),
     ("server.max_sse_connections_per_tenant", "not part of this version: use `acteon tail`"),
     ("server.max_concurrent_dispatch", "actions come in through Kafka, which needs no such limit"),
     ("server.cors_allowed_origins", "not part of this version"),
@@ -52,8 +44,12 @@ const KEYS: &[(&str, &str)] = &[
     ("audit.ssl_root_cert", AUDIT),
     ("audit.ssl_cert", AUDIT),
     ("audit.ssl_key", AUDIT),
-    ("audit.ttl_seconds", "set the retention of the audit topic (retention.ms) instead"),
     ("audit.cleanup_interval_seconds", "Kafka removes old audit records by itself"),
+    ("chains.max_concurrent_advances", "chains advance with their partitions: see [processor] workers"),
+    ("quotas.default_window", QUOTAS),
+    ("quotas.default_overage_behavior", QUOTAS),
+    ("quotas.policies_file", QUOTAS),
+    ("quotas.watch", QUOTAS),
     ("executor.dlq_enabled", "there is always a dead-letter topic: see `acteon tail dlq`"),
 ];
 

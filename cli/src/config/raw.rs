@@ -2,11 +2,14 @@
 //!
 //! The field names here are the known keys (see `keys.rs`): adding a field makes its key known.
 
+use super::background::{RawBackground, RawQuotas, RawRetention};
+use super::chains::RawChains;
+use acteon_schemas::{StateMachineDefinition, TimeIntervalDefinition};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawConfig {
     pub(super) server: RawServer,
@@ -18,14 +21,31 @@ pub(super) struct RawConfig {
     pub(super) executor: RawExecutor,
     pub(super) providers: Vec<RawProvider>,
     pub(super) audit: RawAudit,
+    pub(super) chains: RawChains,
+    pub(super) state_machines: Vec<StateMachineDefinition>,
+    pub(super) time_intervals: Vec<TimeIntervalDefinition>,
+    pub(super) background: RawBackground,
+    pub(super) quotas: RawQuotas,
+    pub(super) retention: RawRetention,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Not `Debug`: it holds secrets.
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawServer {
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
     pub(super) shutdown_timeout_seconds: Option<u64>,
+    pub(super) external_url: Option<String>,
+    pub(super) approval_secret: Option<String>,
+    pub(super) approval_keys: Vec<RawApprovalKey>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawApprovalKey {
+    pub(super) id: Option<String>,
+    pub(super) secret: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,6 +106,7 @@ pub(super) struct RawProvider {
 #[serde(default)]
 pub(super) struct RawAudit {
     pub(super) store_payload: Option<bool>,
+    pub(super) ttl_seconds: Option<u64>,
     pub(super) redact: RawRedact,
 }
 

@@ -13,6 +13,7 @@ const PLAIN_HEADERS: [&str; 4] = ["accept", "content-type", "user-agent", "idemp
 /// Every key with its value in effect, in the shape of the file.
 pub(crate) fn shown(config: &Config) -> Value {
     let Config { server, kafka, topology, processor, rules, limits, providers, audit, .. } = config;
+    let Config { chains, state_machines, time_intervals, recurring, .. } = config;
     let Settings { partitions, replication_factor, expiring_retention_ms, .. } = &topology.settings;
     let mut processor_keys = json!({
         "workers": processor.workers,
@@ -25,7 +26,7 @@ pub(crate) fn shown(config: &Config) -> Value {
     if let Some(id) = &processor.instance_id {
         processor_keys["instance_id"] = json!(id);
     }
-    json!({
+    let mut shown = json!({
         "server": {
             "host": server.host,
             "port": server.port,
@@ -60,7 +61,24 @@ pub(crate) fn shown(config: &Config) -> Value {
                 "placeholder": audit.placeholder,
             },
         },
-    })
+        "chains": { "definitions": chains.definitions },
+        "state_machines": state_machines,
+        "time_intervals": time_intervals,
+    });
+    let optional = [
+        ("server", "external_url", server.external_url.as_ref().map(|url| json!(url))),
+        ("audit", "ttl_seconds", audit.ttl_seconds.map(|n| json!(n))),
+        ("chains", "completed_chain_ttl_seconds", chains.completed_ttl_seconds.map(|n| json!(n))),
+        ("background", "max_recurring_actions_per_tenant", recurring.max_per_tenant.map(|n| json!(n))),
+        ("background", "min_recurring_interval_seconds", recurring.min_interval_seconds.map(|n| json!(n))),
+        ("retention", "event_ttl_seconds", config.event_ttl_seconds.map(|n| json!(n))),
+    ];
+    for (section, key, value) in optional {
+        if let Some(value) = value {
+            shown[section][key] = value;
+        }
+    }
+    shown
 }
 
 fn provider(provider: &ProviderConfig, shared: &DeliveryLimits) -> Value {

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod stateful;
+
 use super::*;
 
 fn parse_text(text: &str) -> Result<(Config, Vec<String>), Vec<String>> {
@@ -51,11 +53,17 @@ fn kafka_s_properties_come_quoted_or_dotted() {
 
 #[test]
 fn flags_and_environment_go_over_the_file() {
-    let overrides = Overrides { bootstrap_servers: Some("b:2".into()), host: Some("0.0.0.0".into()), port: Some(0) };
+    let overrides = Overrides {
+        bootstrap_servers: Some("b:2".into()),
+        host: Some("0.0.0.0".into()),
+        port: Some(0),
+        approval_secret: Some("ab".repeat(32)),
+    };
     let text = "[kafka]\n\"bootstrap.servers\" = \"a:1\"\n[server]\nport = 1";
     let (config, _) = parse("acteon.toml", text, &overrides).unwrap();
     assert_eq!(config.kafka.bootstrap(), "b:2");
     assert_eq!((config.server.host.as_str(), config.server.port), ("0.0.0.0", 0));
+    assert_eq!(config.secrets.approval_keys, [(None, vec![0xab; 32])]);
 }
 
 #[test]
@@ -63,7 +71,10 @@ fn each_mistake_is_named_with_its_place_and_what_may_have_been_meant() {
     let cases: [(&str, &str); 27] = [
         ("[servr]\n", "acteon.toml:1:2: error: unknown key `servr` in the top level (did you mean `server`?)"),
         ("[server]\n  prot = 1", "acteon.toml:2:3: error: unknown key `prot` in [server] (did you mean `port`?)"),
-        ("[server]\nzzz = 1", "unknown key `zzz` in [server]; known are host, port, shutdown_timeout_seconds"),
+        (
+            "[server]\nzzz = 1",
+            "unknown key `zzz` in [server]; known are host, port, shutdown_timeout_seconds, external_url",
+        ),
         ("[audit.redact]\nfeilds = []", "2:1: error: unknown key `feilds` in [audit.redact] (did you mean `fields`?)"),
         (
             "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurll = \"http://x\"",
@@ -241,7 +252,7 @@ fn the_original_s_files_load_with_warnings_that_say_what_takes_the_place() {
     let cases: [(&str, usize, &[&str]); 3] = [
         (
             README_FILE,
-            8,
+            7,
             &[
                 "acteon.toml:6:2: warning: [state] has no effect: state is kept in [processor] state_dir",
                 "`audit.backend` has no effect: audit records go to the audit topic",
@@ -250,10 +261,14 @@ fn the_original_s_files_load_with_warnings_that_say_what_takes_the_place() {
         ),
         (
             PIPELINE_FILE,
-            11,
-            &["[chains] has no effect", "[circuit_breaker] has no effect", "[background] has no effect"],
+            9,
+            &[
+                "`chains.max_concurrent_advances` has no effect",
+                "[circuit_breaker] has no effect",
+                "[background] sets nothing but limits of recurring actions",
+            ],
         ),
-        (ORDERS_FILE, 2, &["`server.approval_secret` has no effect", "[state_machines] has no effect"]),
+        (ORDERS_FILE, 0, &[]),
     ];
     for (text, count, parts) in cases {
         let (_, warnings) = parse_text(text).expect("the original's file loads");

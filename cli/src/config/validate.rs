@@ -1,9 +1,10 @@
 //! From what is written to what is meant: defaults, ranges, and what only makes sense together.
 
+use super::background::{self, RawBackground, Recurring};
 use super::keys::{PROVIDER_TYPES, Spans, nearest};
 use super::problem::Report;
 use super::raw::{RawAudit, RawConfig, RawExecutor, RawProcessor, RawProvider, RawRules, RawServer, RawTopology};
-use super::{Audit, Config, Overrides, Processor, Rules, Server, Topology, kafka};
+use super::{Audit, Chains, Config, Overrides, Processor, Rules, Server, Topology, kafka, named, secrets};
 use acteon_connectors::{DeliveryLimits, Error as ProviderError, ProviderConfig, ProviderSettings, WebhookSettings};
 use acteon_topology::{Names, Settings, Topology as Topics};
 use std::collections::BTreeMap;
@@ -17,13 +18,17 @@ const MAX_WORKERS: usize = 64;
 const DEFAULT_MAX_WORKERS: usize = 4;
 /// Longest time that a shutdown may take, in seconds.
 const MAX_SHUTDOWN_SECONDS: u64 = 3_600;
+/// Longest time that anything is kept, in seconds: 100 years.
+const MAX_LIFETIME_SECONDS: u64 = 100 * 366 * 24 * 3600;
+/// Most recurring actions that a tenant may be allowed.
+const MAX_RECURRING_ACTIONS: u32 = 10_000;
 const HOUR_MS: i64 = 3_600_000;
 /// Fields hidden from audit records where redaction is on and names none.
 const DEFAULT_REDACT_FIELDS: [&str; 4] = ["password", "token", "api_key", "secret"];
 
 /// Checks a configuration; problems go to the report. `None` where there is nothing to go on with.
 pub(super) fn validate(
-    raw: RawConfig,
+    mut raw: RawConfig,
     overrides: &Overrides,
     spans: &Spans,
     report: &mut Report<'_>,
@@ -33,6 +38,12 @@ pub(super) fn validate(
     if let Some(servers) = &overrides.bootstrap_servers {
         kafka = kafka.with("bootstrap.servers", servers);
     }
+    let (secret, keys) = (raw.server.approval_secret.take(), std::mem::take(&mut raw.server.approval_keys));
+    let secrets = secrets::secrets(secret, overrides.approval_secret.as_deref(), keys, spans, report);
+    background::quotas(&raw.quotas, spans, report);
+    named::check("chains.definitions", raw.chains.definitions.iter().map(|one| one.name.as_str()), spans, report);
+    named::check("state_machines", raw.state_machines.iter().map(|one| one.name.as_str()), spans, report);
+    named::check("time_intervals", raw.time_intervals.iter().map(|one| one.name.as_str()), spans, report);
     let mut check = Check { spans, report };
     let server = check.server(raw.server, overrides);
     let topology = check.topology(&raw.topology);
@@ -40,9 +51,29 @@ pub(super) fn validate(
     let rules = check.rules(raw.rules);
     let providers = check.providers(raw.providers);
     let audit = check.audit(raw.audit);
+    let recurring = check.recurring(&raw.background);
+    let event_ttl_seconds = check.lifetime("retention.event_ttl_seconds", raw.retention.event_ttl_seconds);
+    let completed_ttl_seconds =
+        check.lifetime("chains.completed_chain_ttl_seconds", raw.chains.completed_chain_ttl_seconds);
     let topology = topology?;
     let processor = check.processor(raw.processor, topology.names.prefix());
-    let config = Config { server, kafka, has_kafka_section, topology, processor, rules, limits, providers, audit };
+    let config = Config {
+        server,
+        kafka,
+        has_kafka_section,
+        topology,
+        processor,
+        rules,
+        limits,
+        providers,
+        audit,
+        chains: Chains { completed_ttl_seconds, definitions: raw.chains.definitions },
+        state_machines: raw.state_machines,
+        time_intervals: raw.time_intervals,
+        recurring,
+        event_ttl_seconds,
+        secrets,
+    };
     if !check.report.has_errors() {
         check.topics(&config);
     }
@@ -95,9 +126,39 @@ impl Check<'_, '_> {
         let seconds =
             self.number("server.shutdown_timeout_seconds", raw.shutdown_timeout_seconds, 30, 1..=MAX_SHUTDOWN_SECONDS);
         Server {
+            external_url: self.external_url(raw.external_url),
             host,
             port: overrides.port.or(raw.port).unwrap_or(8080),
             shutdown_timeout: Duration::from_secs(seconds),
+        }
+    }
+
+    /// What links begin with, without a slash at its end.
+    fn external_url(&mut self, written: Option<String>) -> Option<String> {
+        let url = written?.trim_end_matches('/').to_owned();
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['?', '#', ' ', '@'])) {
+            let problem = format!("is {url:?}; links begin with it, so it must be like https://acteon.example.com");
+            self.error("server.external_url", problem);
+        }
+        Some(url)
+    }
+
+    /// For how long something is kept, in seconds.
+    fn lifetime(&mut self, key: &str, seconds: Option<u64>) -> Option<u64> {
+        seconds.map(|seconds| self.number(key, Some(seconds), 1, 1..=MAX_LIFETIME_SECONDS))
+    }
+
+    fn recurring(&mut self, raw: &RawBackground) -> Recurring {
+        let (most, least) =
+            ("background.max_recurring_actions_per_tenant", "background.min_recurring_interval_seconds");
+        Recurring {
+            max_per_tenant: raw
+                .max_recurring_actions_per_tenant
+                .map(|n| self.number(most, Some(n), 1, 1..=MAX_RECURRING_ACTIONS)),
+            min_interval_seconds: raw
+                .min_recurring_interval_seconds
+                .map(|n| self.number(least, Some(n), 60, 60..=MAX_LIFETIME_SECONDS)),
         }
     }
 
@@ -285,6 +346,7 @@ impl Check<'_, '_> {
             redact.fields.unwrap_or_else(|| DEFAULT_REDACT_FIELDS.iter().map(|field| (*field).to_owned()).collect());
         Audit {
             store_payload: raw.store_payload.unwrap_or(true),
+            ttl_seconds: self.lifetime("audit.ttl_seconds", raw.ttl_seconds),
             redact_fields: if enabled { fields } else { Vec::new() },
             placeholder: redact.placeholder.unwrap_or_else(|| "[REDACTED]".to_owned()),
         }

@@ -33,7 +33,8 @@ impl Check {
         let files = RuleFiles::read(directory)?;
         let checked = files.check(&loaded.config, loaded.file.is_some());
         let diagnostics = checked.diagnostics();
-        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+        let errors = checked.errors().len();
+        let warnings = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).count();
         let mut output = Output::stdout();
         if self.json {
             output.json(&json!({
@@ -41,17 +42,21 @@ impl Check {
                 "files": files.len(),
                 "rules": checked.rule_count(),
                 "diagnostics": diagnostics,
+                "definitions": checked.definitions(),
             }))?;
         } else {
             for diagnostic in diagnostics {
                 output.line(diagnostic.to_string())?;
+            }
+            for problem in checked.definitions() {
+                output.line(format!("error: {problem}"))?;
             }
             let files = count(files.len(), "file");
             let what = match checked.rule_count() {
                 Some(rules) => format!("{} in {files}", count(rules, "rule")),
                 None => files,
             };
-            let warnings = count(diagnostics.len() - errors, "warning");
+            let warnings = count(warnings, "warning");
             output.line(format!("{what}: {}, {warnings}", count(errors, "error")))?;
         }
         output.flush()?;
