@@ -94,7 +94,7 @@ pub(crate) fn show(state: &mut impl State, namespace: &str, tenant: &str, wanted
     };
     let stored = Stored::load(state, &key)?;
     let events = stored.events()?;
-    let events = || events.iter().take(MAX_SHOWN).map(|(_, event)| event);
+    let events = || events.iter().take(MAX_SHOWN).map(|found| &found.event);
     let names: Vec<&str> = events().map(|event| event.fingerprint.as_deref().unwrap_or(&event.action_id)).collect();
     let details: Vec<Value> = events()
         .map(|event| {

@@ -43,8 +43,16 @@ impl Cause {
     }
 }
 
-/// The events of a group, in their order, each with its key and its entry.
+/// The entries of a group's events, each with its key.
 pub(super) struct Stored(Vec<(Vec<u8>, Vec<u8>)>);
+
+/// An event, and where it was found.
+pub(super) struct Found<'s> {
+    key: &'s [u8],
+    /// Bytes of its entry.
+    bytes: usize,
+    pub(super) event: Event<'s>,
+}
 
 impl Stored {
     pub(super) fn load(state: &mut impl State, head: &[u8]) -> Result<Self, StateError> {
@@ -57,14 +65,26 @@ impl Stored {
         Ok(Self(found))
     }
 
-    pub(super) fn events(&self) -> Result<Vec<(&[u8], Event<'_>)>, StateError> {
+    /// The events, in their order.
+    pub(super) fn events(&self) -> Result<Vec<Found<'_>>, StateError> {
         let mut events = Vec::with_capacity(self.0.len());
         for (key, entry) in &self.0 {
-            events.push((key.as_slice(), value::decode(entry, Store::GroupEvent)?.1));
+            let (_, event): (_, Event<'_>) = value::decode(entry, Store::GroupEvent)?;
+            events.push(Found { key, bytes: entry.len(), event });
         }
-        events.sort_by_key(|(_, event): &(_, Event<'_>)| event.seq);
+        events.sort_by_key(|found| found.event.seq);
         Ok(events)
     }
+}
+
+/// What stays of a group after a look at it.
+#[derive(Default)]
+pub(super) struct Kept<'f> {
+    pub(super) events: Vec<&'f Event<'f>>,
+    /// Bytes of their entries.
+    pub(super) bytes: usize,
+    /// How many had to go though they last.
+    forgotten: usize,
 }
 
 /// Looks at a group: tells of it where there is something to tell, and keeps of it what lasts. Returns what became of the
@@ -78,22 +98,21 @@ pub(super) fn look<S: State, E: Effects>(
     let now = turn.now;
     let stored = Stored::load(turn.state, head)?;
     let (gone, found): (Vec<_>, Vec<_>) =
-        stored.events()?.into_iter().partition(|(_, event)| event.told && event.lasts_until() <= now);
-    for (key, _) in &gone {
+        stored.events()?.into_iter().partition(|found| found.event.told && found.event.lasts_until() <= now);
+    for Found { key, .. } in &gone {
         turn.state.delete(key);
     }
     let repeats = group.repeat_interval_ms.zip(group.last_notified);
     let repeats = repeats.is_some_and(|(repeat, last)| last.saturating_add_unsigned(repeat) <= now);
-    let news = !found.is_empty()
-        && (repeats || cause == Cause::Command || found.iter().any(|(_, event)| !event.told || event.has_ended(now)));
+    let is_news = |found: &Found<'_>| !found.event.told || found.event.has_ended(now);
+    let news = !found.is_empty() && (repeats || cause == Cause::Command || found.iter().any(is_news));
     if news {
         group.last_notified = Some(now);
         group.notifications += 1;
     }
-    let told: Vec<Event<'_>> = found.iter().map(|(_, event)| event.clone()).collect();
-    let (kept, bytes, forgotten) = keep(turn, found);
-    group.settle(now, &kept, bytes);
-    if kept.is_empty() && group.due <= now {
+    let kept = keep(turn, &found);
+    group.settle(now, &kept);
+    if kept.events.is_empty() && group.due <= now {
         group.end(turn, head)?;
     } else {
         group.save(turn.state, head);
@@ -101,34 +120,31 @@ pub(super) fn look<S: State, E: Effects>(
     if !news {
         return Ok(None);
     }
-    notification::send(turn, group, &told, cause, gone.len() + forgotten).map(Some)
+    let told: Vec<&Event<'_>> = found.iter().map(|found| &found.event).collect();
+    notification::send(turn, group, &told, cause, gone.len() + kept.forgotten).map(Some)
 }
 
 /// Writes back what lasts of the events that were looked at, the newest first for as long as there is room; the others go.
-/// Returns those that stay, their bytes, and how many that last had to go.
-fn keep<'e, S: State, E: Effects>(
-    turn: &mut Turn<'_, S, E>,
-    found: Vec<(&[u8], Event<'e>)>,
-) -> (Vec<Event<'e>>, usize, usize) {
-    let (mut kept, mut total, mut forgotten) = (Vec::new(), 0, 0);
-    for (key, mut event) in found.into_iter().rev() {
+fn keep<'f, S: State, E: Effects>(turn: &mut Turn<'_, S, E>, found: &'f [Found<'f>]) -> Kept<'f> {
+    let mut kept = Kept::default();
+    for Found { key, bytes, event } in found.iter().rev() {
         if !event.lasts(turn.now) {
             turn.state.delete(key);
             continue;
         }
-        let is_new = !event.told;
-        event.told = true;
-        let entry = value::encode(value::NEVER, &event);
-        if kept.len() == MAX_KEPT_EVENTS || total + entry.len() > MAX_KEPT_BYTES {
+        if kept.events.len() == MAX_KEPT_EVENTS || kept.bytes + bytes > MAX_KEPT_BYTES {
             turn.state.delete(key);
-            forgotten += 1;
+            kept.forgotten += 1;
             continue;
         }
-        if is_new {
+        let mut bytes = *bytes;
+        if !event.told {
+            let entry = value::encode(value::NEVER, &Event { told: true, ..event.clone() });
+            bytes = entry.len();
             turn.state.put(key, &entry);
         }
-        total += entry.len();
-        kept.push(event);
+        kept.bytes += bytes;
+        kept.events.push(event);
     }
-    (kept, total, forgotten)
+    kept
 }

@@ -3,7 +3,7 @@
 use crate::effect::Effects;
 use crate::gates;
 use crate::group::Asked;
-use crate::group::event::Event;
+use crate::group::flush::Kept;
 use crate::keys::{self, Store};
 use crate::record::Decided;
 use crate::state::{State, StateError};
@@ -164,9 +164,10 @@ impl Group {
 
     /// Counts the events that stay after a look at the group, and says when to look again: when one of them ends, when it
     /// is time to repeat, when one is forgotten, or, where none stays, when the interval is over.
-    pub(super) fn settle(&mut self, now: i64, kept: &[Event<'_>], bytes: usize) {
+    pub(super) fn settle(&mut self, now: i64, kept: &Kept<'_>) {
+        let Kept { events: kept, bytes, .. } = kept;
         self.size = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-        self.bytes = bytes;
+        self.bytes = *bytes;
         self.pending = 0;
         let rests_until = self.rests_until().unwrap_or(now);
         if kept.is_empty() {
@@ -177,7 +178,7 @@ impl Group {
         let repeats =
             self.repeat_interval_ms.map(|repeat| self.last_notified.unwrap_or(now).saturating_add_unsigned(repeat));
         let tells = ends.into_iter().chain(repeats).min().unwrap_or(value::NEVER);
-        let forgets = kept.iter().map(Event::lasts_until).min().unwrap_or(value::NEVER);
+        let forgets = kept.iter().map(|event| event.lasts_until()).min().unwrap_or(value::NEVER);
         self.tells = tells <= forgets;
         self.due = tells.min(forgets).max(rests_until).max(now.saturating_add(1));
     }

@@ -53,7 +53,7 @@ struct Told<'p> {
     received_at: String,
 }
 
-fn payload<'p>(group: &'p Group, events: &'p [Event<'_>], now: i64) -> Payload<'p> {
+fn payload<'p>(group: &'p Group, events: &'p [&Event<'_>], now: i64) -> Payload<'p> {
     let received = events.iter().map(|event| event.received_at);
     Payload {
         group_id: group.id.to_string(),
@@ -85,7 +85,7 @@ fn told<'p>(group: &Group, event: &'p Event<'_>, now: i64) -> Told<'p> {
 pub(super) fn send<S: State, E: Effects>(
     turn: &mut Turn<'_, S, E>,
     group: &Group,
-    events: &[Event<'_>],
+    events: &[&Event<'_>],
     cause: Cause,
     forgotten: usize,
 ) -> Result<Outcome, StateError> {

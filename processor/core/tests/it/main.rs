@@ -6,4 +6,5 @@ mod driver;
 mod golden;
 mod groups;
 mod groups_lasting;
+mod groups_model;
 mod promises;
