@@ -7,7 +7,7 @@ use crate::record::{Decided, failure_details};
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{capture, ids, policy, schedule, time};
+use crate::{capture, ids, policy, recurring, schedule, time};
 use acteon_rules::{Decision, ResumePoint, RuleAction, Subject, Verdict};
 use acteon_schemas::{Action, Coordinates, DecodeError, Outcome, OutcomeDetail, RetryAfter, partition_of, tenant_key};
 use serde_json::{Value, json};
@@ -133,7 +133,12 @@ pub(crate) fn go<S: State, E: Effects>(
     let decision = definitions.rules.walk(&mut subject, turn.now, arrival.resume, &mut gates, None)?;
     let (pending, retry_after_ms) = gates.end();
     let decided = Decided::new(turn, arrival, &subject, &decision);
-    conclude(turn, &decided, allowance, pending, retry_after_ms)
+    let outcome = conclude(turn, &decided, allowance, pending, retry_after_ms)?;
+    if arrival.released_by.is_some() {
+        let scope = (&*arrival.action.namespace, &*arrival.action.tenant);
+        recurring::follow(turn, scope, arrival.action_id, Some(arrival.identity), outcome)?;
+    }
+    Ok(outcome)
 }
 
 /// Turns a decision into effects. What the gates counted is kept only where the action goes on.

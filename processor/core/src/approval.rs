@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use uuid::Uuid;
 
 /// How long a request that was decided, or has expired, is remembered, in milliseconds (24 hours).
 const DECIDED_TTL_MS: i64 = 24 * 3600 * 1000;
@@ -62,10 +63,11 @@ enum Status {
     Approved,
     Rejected,
     Expired,
+    Cancelled,
 }
 
 impl Status {
-    const ALL: [Self; 4] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired];
+    const ALL: [Self; 5] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Cancelled];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -73,6 +75,7 @@ impl Status {
             Self::Approved => "approved",
             Self::Rejected => "rejected",
             Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -295,12 +298,16 @@ fn end<S: State, E: Effects>(
             return held.release(turn, Release::Approval, Store::Approval);
         }
         Status::Rejected => Outcome::Rejected,
+        Status::Cancelled => Outcome::Cancelled,
         Status::Expired | Status::Pending => Outcome::Expired,
     };
-    let detail = OutcomeDetail::ApprovalResolved {
-        approval_id: Cow::Borrowed(&id),
-        decision: Cow::Borrowed(ruling.status.as_str()),
-        decided_by: ruling.by.map(Cow::Borrowed),
+    let detail = match ruling.by.filter(|_| outcome == Outcome::Cancelled) {
+        Some(by) => OutcomeDetail::Cancelled { reason: by.into() },
+        None => OutcomeDetail::ApprovalResolved {
+            approval_id: Cow::Borrowed(&id),
+            decision: Cow::Borrowed(ruling.status.as_str()),
+            decided_by: ruling.by.map(Cow::Borrowed),
+        },
     };
     let what = "approval/ended";
     let rule = Some(&*approval.rule);
@@ -330,6 +337,25 @@ fn tell_approved<S: State, E: Effects>(
         source: &held.origin,
     };
     record.tell(turn);
+    Ok(())
+}
+
+/// Calls off the request of the decision with this identity; does nothing where it has ended.
+pub(crate) fn call_off<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    namespace: &str,
+    tenant: &str,
+    identity: &Uuid,
+    by: &str,
+) -> Result<(), StateError> {
+    let id = ids::derived(identity, "approval").to_string();
+    let key = key(Target { namespace, tenant, id: &id });
+    let Some(entry) = turn.state.get(&key)?.map(<[u8]>::to_vec) else { return Ok(()) };
+    let (_, approval): (_, Approval<'_>) = value::decode(&entry, Store::Approval)?;
+    if let Some(held) = &approval.held {
+        let ruling = Ruling { status: Status::Cancelled, by: Some(by), reason: None };
+        end(turn, &key, &approval, held, &ruling)?;
+    }
     Ok(())
 }
 
@@ -371,7 +397,9 @@ fn decide<S: State, E: Effects>(
     let (_, approval): (_, Approval<'_>) = value::decode(&entry, Store::Approval)?;
     let held = match (approval.status(turn.now), &approval.held) {
         (Status::Pending, Some(held)) => held,
-        (Status::Approved | Status::Rejected, _) => return Ok(Reply::conflict(decided_before(&approval, id))),
+        (Status::Approved | Status::Rejected | Status::Cancelled, _) => {
+            return Ok(Reply::conflict(decided_before(&approval, id)));
+        }
         _ => {
             let message = format!("approval `{id}` expired at {}", time::rfc3339(approval.expires_at));
             return Ok(Reply::Refused { code: "GONE", message });

@@ -4,7 +4,7 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, dedup, group, ids, schedule, throttle};
+use crate::{approval, dedup, group, ids, recurring, schedule, throttle};
 use acteon_schemas::{
     AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
     OutcomeRecord, partition_of, tenant_key,
@@ -46,7 +46,7 @@ pub(crate) fn perform<S: State, E: Effects>(
 fn carry_out<S: State, E: Effects>(
     turn: &mut Turn<'_, S, E>,
     command: &Command,
-    _input: &Input<'_>,
+    input: &Input<'_>,
 ) -> Result<Reply, StateError> {
     let (namespace, tenant) = (command.namespace.as_str(), command.tenant.as_str());
     match &command.command {
@@ -65,6 +65,18 @@ fn carry_out<S: State, E: Effects>(
         }
         CommandKind::ListApprovals { status, page } => approval::list(turn, namespace, tenant, status.as_deref(), page),
         CommandKind::ShowApproval { approval_id, link } => approval::show(turn, command, approval_id, link.as_ref()),
+        CommandKind::CreateRecurring { recurring } => recurring::create(turn, command, input, recurring),
+        CommandKind::UpdateRecurring { recurring_id, recurring } => {
+            recurring::update(turn, command, recurring_id, recurring)
+        }
+        CommandKind::DeleteRecurring { recurring_id } => recurring::delete(turn, command, recurring_id),
+        CommandKind::PauseRecurring { recurring_id } => recurring::pause(turn, command, recurring_id),
+        CommandKind::ResumeRecurring { recurring_id } => recurring::resume(turn, command, recurring_id),
+        CommandKind::BackfillRecurring { recurring_id, start, end, limit } => {
+            recurring::backfill(turn, command, recurring_id, (start, end), *limit)
+        }
+        CommandKind::ListRecurring { page } => recurring::list(turn.state, namespace, tenant, page),
+        CommandKind::ShowRecurring { recurring_id } => recurring::show(turn, command, recurring_id),
         CommandKind::ListScheduled { page } => schedule::list(turn.state, namespace, tenant, page),
         CommandKind::FlushGroup { group } => group::flush(turn, namespace, tenant, group),
         CommandKind::ListGroups { page } => group::list(turn.state, namespace, tenant, page),

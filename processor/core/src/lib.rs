@@ -23,6 +23,7 @@ mod partition_clock;
 mod policy;
 mod progress;
 mod record;
+mod recurring;
 mod redact;
 mod reply;
 mod result;

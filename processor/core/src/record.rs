@@ -177,5 +177,5 @@ pub(crate) fn end_held<S: State, E: Effects>(
     let mut decision = Decision::default_allow();
     decision.rule = end.rule.and_then(|name| definitions.rules.rule(name));
     Decided::new(turn, &arrival, &subject, &decision).tell(end.outcome, end.detail, end.details, turn.effects);
-    Ok(())
+    crate::recurring::follow(turn, (&action.namespace, &action.tenant), &held.action_id, None, end.outcome)
 }

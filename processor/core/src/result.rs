@@ -57,6 +57,10 @@ pub(crate) fn complete<S: State, E: Effects>(
     }
     let (outcome, detail) = conclude(&result);
     audit(turn, &result, outcome);
+    if result.released_by.is_some() {
+        let scope = (&*result.namespace, &*result.tenant);
+        crate::recurring::follow(turn, scope, &result.action_id, None, outcome)?;
+    }
     turn.effects.outcome(&OutcomeRecord {
         action_id: Cow::Borrowed(&result.action_id),
         namespace: Cow::Borrowed(&result.namespace),

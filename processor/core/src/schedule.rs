@@ -128,6 +128,22 @@ pub(crate) fn cancel<S: State, E: Effects>(
     })))
 }
 
+/// Calls off an action that the decision with this identity holds; does nothing where it has gone on.
+pub(crate) fn call_off<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    namespace: &str,
+    tenant: &str,
+    identity: &Uuid,
+    reason: &str,
+) -> Result<(), StateError> {
+    let key = key(namespace, tenant, &id(identity));
+    let Some(entry) = turn.state.get(&key)?.map(<[u8]>::to_vec) else { return Ok(()) };
+    let (_, scheduled): (_, Scheduled<'_>) = value::decode(&entry, Store::Scheduled)?;
+    turn.state.delete(&key);
+    let detail = OutcomeDetail::Cancelled { reason: reason.into() };
+    crate::record::tell_held(turn, &scheduled.held, Store::Scheduled, "cancel", Outcome::Cancelled, detail)
+}
+
 /// Finds a scheduled action by its own id, or by the id of its outcome.
 fn find(
     state: &mut impl State,

@@ -24,6 +24,8 @@ fn fill(value: &mut Value, dispatches: &[Option<Value>]) {
         "original_provider",
         "action_type",
         "rule",
+        "context",
+        "released_by",
         "decided_at",
         "source",
     ] {
