@@ -406,7 +406,7 @@ fn decide<S: State, E: Effects>(
         }
     };
     // Whoever holds a link may use it: who that was is known only where the sender says so.
-    let by = command.issued_by.as_deref().or(link.map(|_| "signed link"));
+    let by = command.issued_by.as_deref().or_else(|| link.map(|_| "signed link"));
     let outcome = end(turn, &key, &approval, held, &Ruling { status, by, reason })?;
     Ok(Reply::done(json!({"id": id, "approval_id": id, "status": status, "outcome": outcome})))
 }

@@ -399,11 +399,10 @@ fn lists_show_how_it_stands() {
 #[test]
 fn a_zone_that_is_gone_stops_it_with_a_reason() {
     let mut rig = created(&json!({}));
-    let (key, value) = rig.state.0.iter().next().map(|(key, value)| (key.clone(), value.clone())).unwrap();
+    let (key, mut value) = rig.state.0.iter().next().map(|(key, value)| (key.clone(), value.clone())).unwrap();
     let at = value.windows(5).position(|bytes| bytes == br#""UTC""#).unwrap();
-    let mut other = value.clone();
-    other[at + 1..at + 4].copy_from_slice(b"XYZ");
-    rig.state.0.insert(key, other);
+    value[at + 1..at + 4].copy_from_slice(b"XYZ");
+    rig.state.0.insert(key, value);
     let effects = rig.advance_to(START + 60 * MINUTE);
     assert_eq!(kinds(&effects.audit), ["recurring_skipped"]);
     assert!(effects.audit[0]["outcome_details"]["reason"].as_str().unwrap().contains("unknown zone `XYZ`"));
