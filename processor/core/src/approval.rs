@@ -5,6 +5,7 @@
 //! nor audit records have it.
 
 mod link;
+mod notice;
 #[cfg(test)]
 mod tests;
 
@@ -20,19 +21,16 @@ use crate::step::Stepped;
 use crate::turn::Turn;
 use crate::{time, value};
 use acteon_rules::RuleAction;
-use acteon_schemas::{Action, Command, Dispatch, DispatchContext, Metadata, Outcome, OutcomeDetail, Page, SignedLink};
+use acteon_schemas::{Action, Command, Outcome, OutcomeDetail, Page, SignedLink};
 use link::Target;
+use notice::notify;
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use uuid::Uuid;
 
 /// How long a request that was decided, or has expired, is remembered, in milliseconds (24 hours).
 const DECIDED_TTL_MS: i64 = 24 * 3600 * 1000;
-
-/// `action_type` of the notification.
-const NOTIFICATION: &str = "approval_notification";
 
 /// What is kept of a request for approval.
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,11 +126,6 @@ fn prefix(namespace: &str, tenant: &str) -> Vec<u8> {
     key
 }
 
-/// When links expire, in seconds since 1970: not before the request does.
-fn link_expiry(expires_at: i64) -> i64 {
-    expires_at.div_euclid(1000) + i64::from(expires_at.rem_euclid(1000) != 0)
-}
-
 /// Holds the action of a decision, and asks a person about it.
 pub(crate) fn capture<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, decided: &Decided<'_, '_>) -> Outcome {
     let (notify_provider, timeout_ms, message) = match decided.decision.rule.map(|rule| &rule.action) {
@@ -181,66 +174,6 @@ pub(crate) fn capture<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, decided: 
     };
     decided.tell(Outcome::PendingApproval, detail, Some(details), turn.effects);
     Outcome::PendingApproval
-}
-
-/// Has a provider tell a person, with links to decide by.
-///
-/// # Errors
-/// Why nobody is told.
-fn notify<S: State, E: Effects>(
-    turn: &mut Turn<'_, S, E>,
-    decided: &Decided<'_, '_>,
-    target: Target<'_>,
-    approval: &Approval<'_>,
-    provider: &str,
-) -> Result<(), String> {
-    if !turn.definitions.providers.contains(provider) {
-        return Err(format!("no provider named `{provider}` is configured"));
-    }
-    let query = target
-        .query(&turn.definitions.secrets.approval_keys, link_expiry(approval.expires_at))
-        .ok_or("no key signs links: set [server] approval_secret")?;
-    let external_url = turn.definitions.settings.external_url.as_deref();
-    let approve = target.url(external_url, "approve") + &query;
-    let reject = target.url(external_url, "reject") + &query;
-    let action = decided.arrival.action;
-    let expires_at = time::rfc3339(approval.expires_at);
-    let message = approval.message.as_deref().unwrap_or("An action waits for approval");
-    let body = format!(
-        "{message}\n\nAction {} ({}) of {}/{} for provider {} waits for a decision until {expires_at}.\n\nApprove: \
-         {approve}\nReject: {reject}\n",
-        approval.action_id, action.action_type, action.namespace, action.tenant, approval.provider,
-    );
-    let payload = json!({
-        "subject": format!("Approval required: {message}"), "body": body, "message": message,
-        "approval_url": approve, "reject_url": reject, "approval_id": target.id,
-        "action_id": approval.action_id, "action_type": action.action_type, "namespace": action.namespace,
-        "tenant": action.tenant, "expires_at": expires_at,
-    });
-    let payload = to_raw_value(&payload).unwrap_or_else(|_| RawValue::NULL.to_owned());
-    turn.effects.dispatch(&Dispatch {
-        dispatch_id: Cow::Owned(ids::derived(&decided.arrival.identity, "approval/notice").to_string()),
-        action_id: Cow::Borrowed(decided.arrival.action_id),
-        namespace: Cow::Borrowed(&action.namespace),
-        tenant: Cow::Borrowed(&action.tenant),
-        provider: Cow::Borrowed(provider),
-        original_provider: None,
-        action_type: Cow::Borrowed(NOTIFICATION),
-        payload: Cow::Owned(payload),
-        metadata: Cow::Owned(Metadata::default()),
-        dedup_key: None,
-        status: None,
-        fingerprint: None,
-        created_at: None,
-        extra: Map::new(),
-        rule: Some(Cow::Borrowed(&approval.rule)),
-        context: Some(DispatchContext::Notice { of: "approval".to_owned() }),
-        released_by: None,
-        decided_at: turn.now,
-        task: turn.task.partition,
-        source: decided.arrival.origin.clone(),
-    });
-    Ok(())
 }
 
 /// Ends a request that nobody decided about in time; or forgets one whose end was long ago.
