@@ -67,7 +67,7 @@ struct Last {
 }
 
 impl Last {
-    /// Whether it is not over. An event or group that took it in goes its own way.
+    /// Whether it is not over. An event, a group or a chain that took it in goes its own way.
     fn is_open(&self, now: i64) -> bool {
         match self.became {
             Outcome::Scheduled | Outcome::PendingApproval => true,
