@@ -66,7 +66,9 @@ impl Diagnostic {
         Self::new(Severity::Warning, file, place, message.into())
     }
 
-    pub(crate) fn suggest(mut self, suggestion: Option<String>) -> Self {
+    /// Adds the name that may have been meant.
+    #[must_use]
+    pub fn suggest(mut self, suggestion: Option<String>) -> Self {
         self.suggestion = suggestion;
         self
     }
@@ -122,7 +124,8 @@ const SYNONYMS: &[(&str, &str)] = &[
 ];
 
 /// The known name nearest to `name`, if one is near enough to have been meant.
-pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+#[must_use]
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     let lower = name.to_lowercase();
     // A third of the letters may be wrong, and at least one.
     let allowed = (name.chars().count() / 3).max(1);

@@ -83,10 +83,10 @@ mod time;
 mod trace;
 mod value;
 mod walk;
-mod yaml;
+pub mod yaml;
 
 pub use decision::{Decision, RouteCopy, Verdict};
-pub use diagnostic::{Diagnostic, Place, Severity};
+pub use diagnostic::{Diagnostic, Place, Severity, nearest};
 pub use host::{Function, Gate, Host};
 pub use load::{Error, load_dir};
 pub use modify::Changes;

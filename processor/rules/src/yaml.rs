@@ -11,38 +11,51 @@ use serde_json::{Map, Number, Value};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::limits;
 
-/// A value in a rule file.
+/// A value in a file, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Node {
-    pub(crate) place: Place,
-    pub(crate) data: Data,
+pub struct Node {
+    /// Where it begins.
+    pub place: Place,
+    /// The value.
+    pub data: Data,
 }
 
+/// A value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Data {
+pub enum Data {
     /// Nothing is written: `eq:` with no value.
     Empty,
+    /// `null` or `~`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A whole number.
     Int(i64),
     /// A whole number above `i64::MAX`.
     Uint(u64),
+    /// Any other number.
     Float(f64),
+    /// A text.
     Str(String),
+    /// A list.
     List(Vec<Node>),
+    /// A mapping, in the order written; no key is there twice.
     Map(Vec<(Key, Node)>),
 }
 
-/// A key of a mapping.
+/// A key of a mapping, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Key {
-    pub(crate) text: String,
-    pub(crate) place: Place,
+pub struct Key {
+    /// The key.
+    pub text: String,
+    /// Where it begins.
+    pub place: Place,
 }
 
 impl Node {
     /// What the node is, with its article.
-    pub(crate) fn kind(&self) -> &'static str {
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
         match self.data {
             Data::Empty => "nothing",
             Data::Null => "null",
@@ -55,7 +68,8 @@ impl Node {
     }
 
     /// The value of a key, if the node is a mapping that has it.
-    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
         let Data::Map(entries) = &self.data else { return None };
         entries.iter().find(|(known, _)| known.text == key).map(|(_, node)| node)
     }
@@ -64,7 +78,7 @@ impl Node {
     ///
     /// # Errors
     /// The place and the reason, for what JSON has no way to write.
-    pub(crate) fn to_json(&self) -> Result<Value, (Place, &'static str)> {
+    pub fn to_json(&self) -> Result<Value, (Place, &'static str)> {
         Ok(match &self.data {
             Data::Empty => return Err((self.place, "the value is missing: write it, or `null`")),
             Data::Null => Value::Null,
@@ -88,7 +102,10 @@ impl Node {
 }
 
 /// Parses one file; `None` if there is nothing but comments in it.
-pub(crate) fn parse(file: &str, text: &str) -> Result<Option<Node>, Diagnostic> {
+///
+/// # Errors
+/// The file is not one YAML document, nests too deeply, or has a duplicate key, an alias or a tag.
+pub fn parse(file: &str, text: &str) -> Result<Option<Node>, Diagnostic> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder = Builder { file, stack: Vec::new(), root: None };
     for event in Parser::new_from_str(text) {
@@ -127,7 +144,7 @@ impl Builder<'_> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) if self.root.is_some() => {
-                self.error(place, "a rule file is one YAML document: put the rest in a file of its own")
+                self.error(place, "a file is one YAML document: put the rest in a file of its own")
             }
             Event::DocumentStart(_) => Ok(()),
             Event::Alias(_) => self.error(place, "YAML aliases (`*name`) are not accepted: write the value out"),

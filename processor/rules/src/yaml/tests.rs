@@ -65,7 +65,7 @@ fn refuses_what_it_cannot_bound_or_read() {
         ("a: 1\na: 2", "f:2:1: error: key `a` is given twice, first in line 1"),
         ("a: &x 1\nb: *x", "f:2:4: error: YAML aliases (`*name`) are not accepted: write the value out"),
         ("a: !thing 1", "f:1:4: error: YAML tags (`!thing`) are not accepted"),
-        ("a: 1\n---\nb: 2", "f:2:1: error: a rule file is one YAML document: put the rest in a file of its own"),
+        ("a: 1\n---\nb: 2", "f:2:1: error: a file is one YAML document: put the rest in a file of its own"),
         ("? [a]\n: 1", "f:1:3: error: a key must be a plain name, not a list or a mapping"),
     ] {
         assert_eq!(error_of(text), expected);
