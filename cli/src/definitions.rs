@@ -3,7 +3,7 @@
 use crate::config::Config;
 use acteon_core::{Definitions, DefinitionsError, Parts, unsupported};
 use acteon_rules::{
-    DefaultVerdict, Diagnostic, Evaluation, Names, Options, RuleAction, RuleSet, Severity, SourceFile,
+    DefaultVerdict, Diagnostic, Evaluation, Names, Options, RuleAction, RuleSet, Severity, SourceFile, ThrottleMode,
     check_references, compile, load_dir,
 };
 use acteon_schemas::{Definition, MAX_RECORD_BYTES, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition};
@@ -126,6 +126,9 @@ fn outlives_changelog(rules: &RuleSet, retention_ms: i64) -> Vec<Diagnostic> {
     let too_long = |rule: &acteon_rules::Rule| {
         let (key, ms) = match &rule.action {
             RuleAction::Deduplicate { ttl_ms, .. } => ("ttl_seconds", *ttl_ms),
+            RuleAction::Throttle { window_ms, mode: ThrottleMode::Delay { max_delay_ms, .. }, .. } => {
+                ("window_seconds with max_delay_seconds", window_ms.saturating_add(*max_delay_ms))
+            }
             RuleAction::Throttle { window_ms, .. } => ("window_seconds", *window_ms),
             _ => return None,
         };

@@ -76,6 +76,11 @@ pub enum DispatchContext {
         /// Which attempt of that visit, from 0.
         attempt: u32,
     },
+    /// A copy of an action, beside what else becomes of it.
+    Copy {
+        /// The audit record that its result completes.
+        audit_id: String,
+    },
     /// A notification that is not an action's own: its result is recorded and has no outcome.
     Notice {
         /// What it tells of: `approval`, `quota`, `chain_cancelled`.

@@ -181,7 +181,7 @@ pub struct OutcomeRecord<'a> {
     pub rule: Option<Cow<'a, str>>,
     /// The same outcome in the shape of the HTTP API.
     pub detail: OutcomeDetail<'a>,
-    /// Whether this answers the sender: false only while a provider's result is awaited.
+    /// Whether this answers the sender: false while a provider's result is awaited, and for copies of the action.
     pub is_final: bool,
     /// What had held the action until now: `group`, `schedule`, `approval`, `throttle`, `event`, `recurring`.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -182,7 +182,7 @@ fn conclude<S: State, E: Effects>(
     }
     capture::copies(turn, decided)?;
     match &decision.verdict {
-        Verdict::Capture | Verdict::Delayed => capture::hold(turn, decided, retry_after_ms),
+        Verdict::Capture | Verdict::Delayed => capture::hold(turn, decided),
         Verdict::Chain => capture::start_chain(turn, decided),
         _ => {
             capture::track(turn, decided)?;
@@ -206,7 +206,7 @@ fn block(decided: &Decided<'_, '_>, effects: &mut impl Effects) -> Outcome {
 }
 
 /// Why an admitted action can't be dispatched, if it can't.
-fn refusal<S, E>(turn: &Turn<'_, S, E>, decided: &Decided<'_, '_>) -> Option<(&'static str, String)> {
+pub(crate) fn refusal<S, E>(turn: &Turn<'_, S, E>, decided: &Decided<'_, '_>) -> Option<(&'static str, String)> {
     if !matches!(decided.decision.verdict, Verdict::Allow | Verdict::DefaultAllow | Verdict::Reroute { .. }) {
         return None;
     }

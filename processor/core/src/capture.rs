@@ -1,32 +1,35 @@
 //! What a decision does with an action beside dispatching it: holding it, starting a chain, sending copies.
 
+use crate::action::Arrival;
 use crate::approval;
+use crate::dispatch::dispatch;
 use crate::effect::Effects;
 use crate::record::Decided;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
-use crate::{group, schedule};
-use acteon_rules::{RuleAction, Verdict};
+use crate::{action, group, ids, queue, schedule};
+use acteon_rules::{Decision, RuleAction, Verdict};
 use acteon_schemas::Outcome;
+use std::borrow::Cow;
 
 /// Holds the action, as the rule says that decided.
 pub(crate) fn hold<S: State, E: Effects>(
     turn: &mut Turn<'_, S, E>,
     decided: &Decided<'_, '_>,
-    wait_ms: Option<u64>,
 ) -> Result<Outcome, StateError> {
     if let Some(asked) = decided.decision.rule.and_then(group::Asked::of) {
         return group::capture(turn, decided, &asked);
     }
-    let rule = decided.decision.rule.map(|rule| &rule.action);
-    match rule {
+    let rule = decided.decision.rule;
+    match rule.map(|rule| &rule.action) {
         Some(RuleAction::Schedule { delay_ms }) => {
             let due = turn.now.saturating_add_unsigned(*delay_ms);
-            Ok(schedule::capture(turn, decided, schedule::Kind::Schedule, due))
+            Ok(schedule::capture(turn, decided, schedule::Kind::Schedule, due, None))
         }
         Some(RuleAction::Throttle { .. }) if decided.decision.verdict == Verdict::Delayed => {
-            let due = turn.now.saturating_add_unsigned(wait_ms.unwrap_or_default());
-            Ok(schedule::capture(turn, decided, schedule::Kind::Throttle, due))
+            let given = rule.map(|rule| queue::given(turn.state, turn.now, rule, decided.subject)).transpose()?;
+            let (place, due) = given.flatten().unzip();
+            Ok(schedule::capture(turn, decided, schedule::Kind::Throttle, due.unwrap_or(turn.now), place))
         }
         Some(RuleAction::RequestApproval { .. }) => Ok(approval::capture(turn, decided)),
         _ => Ok(unsupported(turn, decided)),
@@ -41,11 +44,34 @@ pub(crate) fn start_chain<S: State, E: Effects>(
     Ok(unsupported(turn, decided))
 }
 
-/// Sends the copies that rules with `continue: true` ask for.
+/// Sends the copies that rules with `continue: true` ask for, each with ids of its own. One that can't be sent fails alone.
 pub(crate) fn copies<S: State, E: Effects>(
-    _turn: &mut Turn<'_, S, E>,
-    _decided: &Decided<'_, '_>,
+    turn: &mut Turn<'_, S, E>,
+    decided: &Decided<'_, '_>,
 ) -> Result<(), StateError> {
+    for copy in &decided.decision.copies {
+        let original = decided.arrival;
+        let identity = ids::derived(&original.identity, &format!("copy/{}", copy.rule.name));
+        let arrival = Arrival { identity, ..*original };
+        let mut subject = action::subject(original.action, original.action_id, original.came);
+        subject.provider = Cow::Borrowed(&copy.provider);
+        if let Some(payload) = &copy.payload {
+            subject.payload = Cow::Owned(payload.clone());
+        }
+        let mut decision = Decision::default_allow();
+        decision.verdict = copy.verdict.clone();
+        decision.rule = Some(copy.rule);
+        let copied = Decided { copy: true, ..Decided::new(turn, &arrival, &subject, &decision) };
+        match (&copy.verdict, action::refusal(turn, &copied)) {
+            (Verdict::Chain, _) => {
+                start_chain(turn, &copied)?;
+            }
+            (_, Some((code, message))) => {
+                action::fail(&copied, code, &message, turn.effects);
+            }
+            (_, None) => dispatch(turn.task, &copied, turn.effects),
+        }
+    }
     Ok(())
 }
 
@@ -59,5 +85,5 @@ pub(crate) fn track<S: State, E: Effects>(
 
 /// Definitions that ask for these are refused when they are compiled.
 fn unsupported<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, decided: &Decided<'_, '_>) -> Outcome {
-    crate::action::fail(decided, "NOT_SUPPORTED", "the rule asks for what this version does not perform", turn.effects)
+    action::fail(decided, "NOT_SUPPORTED", "the rule asks for what this version does not perform", turn.effects)
 }

@@ -4,7 +4,7 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, dedup, group, ids, recurring, schedule, throttle};
+use crate::{approval, dedup, group, ids, queue, recurring, schedule, throttle};
 use acteon_schemas::{
     AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
     OutcomeRecord, partition_of, tenant_key,
@@ -57,7 +57,7 @@ fn carry_out<S: State, E: Effects>(
             turn.state.delete(&key);
             Ok(Reply::done(json!({"dedup_key": dedup_key, "known": known})))
         }
-        CommandKind::ResetThrottle { rule } => reset_throttle(turn.state, namespace, tenant, rule),
+        CommandKind::ResetThrottle { rule } => reset_throttle(turn, namespace, tenant, rule),
         CommandKind::CancelScheduled { action_id } => schedule::cancel(turn, namespace, tenant, action_id, &command.id),
         CommandKind::Approve { approval_id, link } => approval::approve(turn, command, approval_id, link.as_ref()),
         CommandKind::Reject { approval_id, link, reason } => {
@@ -85,14 +85,23 @@ fn carry_out<S: State, E: Effects>(
     }
 }
 
-fn reset_throttle(state: &mut impl State, namespace: &str, tenant: &str, rule: &str) -> Result<Reply, StateError> {
+fn reset_throttle<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    namespace: &str,
+    tenant: &str,
+    rule: &str,
+) -> Result<Reply, StateError> {
     let mut key = Vec::with_capacity(96);
     throttle::rule_prefix(&mut key, namespace, tenant, rule);
-    let counters = state.scan(&key, MAX_RESET)?;
+    let counters = turn.state.scan(&key, MAX_RESET)?;
     for counter in &counters {
-        state.delete(counter);
+        turn.state.delete(counter);
     }
-    Ok(Reply::done(json!({"rule": rule, "counters": counters.len()})))
+    let queues = match turn.definitions.rules.rule(rule) {
+        Some(delaying) => queue::reset(turn.state, turn.now, delaying, (namespace, tenant), MAX_RESET)?,
+        None => 0,
+    };
+    Ok(Reply::done(json!({"rule": rule, "counters": counters.len() + queues})))
 }
 
 /// Tells the sender what came of a command, by a record with the command's id.

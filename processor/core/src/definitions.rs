@@ -1,8 +1,7 @@
+use crate::policy::Intervals;
 use crate::redact::Redaction;
 use crate::secrets::Secrets;
-use acteon_rules::{
-    DefaultVerdict, Diagnostic, Evaluation, Names, Options, Rule, RuleAction, RuleSet, SourceFile, ThrottleMode,
-};
+use acteon_rules::{DefaultVerdict, Diagnostic, Evaluation, Names, Options, Rule, RuleAction, RuleSet, SourceFile};
 use acteon_schemas::{
     ChainDefinition, RulesDefinition, SettingsDefinition, StateMachineDefinition, TimeIntervalDefinition,
 };
@@ -23,6 +22,7 @@ pub struct Definitions {
     pub redaction: Redaction,
     /// The settings as published.
     pub settings: SettingsDefinition,
+    pub(crate) intervals: Intervals,
     pub(crate) secrets: Secrets,
 }
 
@@ -61,6 +61,14 @@ pub enum DefinitionsError {
         /// What it may be.
         expected: &'static str,
     },
+    /// A time interval has a wrong value.
+    #[error("time interval `{name}`: {problem}")]
+    TimeInterval {
+        /// Its name.
+        name: String,
+        /// What is wrong, and what to write instead.
+        problem: String,
+    },
 }
 
 fn list(diagnostics: &[Diagnostic]) -> String {
@@ -78,6 +86,8 @@ impl Definitions {
         let options = options(&rules)?;
         let files: Vec<SourceFile> =
             rules.files.into_iter().map(|file| SourceFile { name: file.name, text: file.text }).collect();
+        let intervals = Intervals::compile(&time_intervals)
+            .map_err(|(name, problem)| DefinitionsError::TimeInterval { name, problem })?;
         let checked = acteon_rules::compile(&files, &options).map_err(DefinitionsError::Rules)?;
         let chain_names = chains.iter().map(|chain| chain.name.clone()).collect();
         let machine_names = state_machines.iter().map(|machine| machine.name.clone()).collect();
@@ -101,6 +111,7 @@ impl Definitions {
             audit_store_payload: settings.audit_store_payload,
             redaction: Redaction::new(&settings.audit_redact_fields, &settings.audit_redact_placeholder),
             settings,
+            intervals,
             secrets,
         })
     }
@@ -167,17 +178,10 @@ fn unsigned_approvals(rules: &RuleSet, secrets: &Secrets) -> Vec<Diagnostic> {
 }
 
 fn unsupported_part(rule: &Rule) -> Option<String> {
-    if let Some(function) = rule.functions().first() {
+    if let Some(function) = rule.functions().iter().find(|function| !function.counts()) {
         return Some(format!("`{}`", function.name()));
     }
-    if !rule.mute_time_intervals.is_empty() || !rule.active_time_intervals.is_empty() {
-        return Some("a time interval".to_owned());
-    }
-    if rule.continues {
-        return Some("`continue`".to_owned());
-    }
     match &rule.action {
-        RuleAction::Throttle { mode: ThrottleMode::Delay { .. }, .. } => Some("`mode: delay`".to_owned()),
         RuleAction::Schedule { .. } | RuleAction::RequestApproval { .. } | RuleAction::Group { .. } => None,
         RuleAction::Allow
         | RuleAction::Deny

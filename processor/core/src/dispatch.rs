@@ -2,7 +2,7 @@ use crate::effect::Effects;
 use crate::ids;
 use crate::input::Task;
 use crate::record::Decided;
-use acteon_schemas::{Dispatch, Outcome, OutcomeDetail};
+use acteon_schemas::{Dispatch, DispatchContext, Outcome, OutcomeDetail};
 use serde_json::value::to_raw_value;
 use std::borrow::Cow;
 
@@ -38,7 +38,7 @@ pub(crate) fn record<'d>(task: Task, decided: &'d Decided<'_, '_>, dispatch_id: 
         created_at: action.created_at.clone(),
         extra: action.extra.clone(),
         rule: decided.decision.rule.map(|rule| Cow::Borrowed(rule.name.as_str())),
-        context: None,
+        context: decided.copy.then(|| DispatchContext::Copy { audit_id: ids::audit_id(&decided.arrival.identity) }),
         released_by: decided.released_by(),
         decided_at: decided.now,
         task: task.partition,

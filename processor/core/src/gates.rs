@@ -1,6 +1,6 @@
 use crate::keys::Store;
 use crate::state::{State, StateError};
-use crate::{dedup, keys, throttle, value};
+use crate::{counter, dedup, keys, queue, throttle, value};
 use acteon_rules::{FieldPath, FieldValue, Function, Gate, Host, Rule, RuleAction, Subject};
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -8,11 +8,13 @@ use smallvec::SmallVec;
 /// Answers a walk from a partition's state.
 ///
 /// What gates count is kept back until the walk has ended and applied only if the action was admitted: an action that is
-/// refused consumes nothing, so that the same action can pass later.
+/// refused consumes nothing, so that the same action can pass later. Counters count every action that comes to them: their
+/// writes are kept back only because a dry run makes none.
 pub(crate) struct Gates<'s, S> {
     state: &'s mut S,
     now: i64,
     pending: SmallVec<[Pending; 2]>,
+    counted: Vec<Pending>,
     /// How long a throttled sender has to wait, in milliseconds.
     retry_after_ms: Option<u64>,
 }
@@ -25,11 +27,15 @@ pub(crate) struct Pending {
 
 impl<'s, S: State> Gates<'s, S> {
     pub(crate) fn new(state: &'s mut S, now: i64) -> Self {
-        Self { state, now, pending: SmallVec::new(), retry_after_ms: None }
+        Self { state, now, pending: SmallVec::new(), counted: Vec::new(), retry_after_ms: None }
     }
 
-    /// Ends the walk: what the gates counted, and how long a sender has to wait that they refused or held.
+    /// Ends the walk: what the gates counted, and how long a sender has to wait that they refused. What counters counted is
+    /// kept.
     pub(crate) fn end(self) -> (SmallVec<[Pending; 2]>, Option<u64>) {
+        for Pending { key, value } in &self.counted {
+            self.state.put(key, value);
+        }
         (self.pending, self.retry_after_ms)
     }
 
@@ -51,8 +57,8 @@ impl<'s, S: State> Gates<'s, S> {
 
     fn throttle(&mut self, key: Vec<u8>, max_count: u64, window_ms: u64) -> Result<Gate, StateError> {
         let mut window = match self.pending(&key) {
-            Some(value) => throttle::Window::decode(Some(value))?,
-            None => throttle::Window::decode(self.state.get(&key)?)?,
+            Some(value) => throttle::Window::decode(Some(value), Store::Throttle)?,
+            None => throttle::Window::decode(self.state.get(&key)?, Store::Throttle)?,
         };
         match window.admit(self.now, max_count, window_ms) {
             Err(wait) => {
@@ -69,6 +75,25 @@ impl<'s, S: State> Gates<'s, S> {
     }
 }
 
+impl<S: State> Gates<'_, S> {
+    fn delay(&mut self, key: Vec<u8>, pace: &queue::Pace) -> Result<Gate, StateError> {
+        let mut queue = match self.pending(&key) {
+            Some(value) => queue::Queue::decode(Some(value), self.now)?,
+            None => queue::Queue::decode(self.state.get(&key)?, self.now)?,
+        };
+        let gate = match queue.admit(self.now, pace) {
+            queue::Admission::Now => Gate::Admit,
+            queue::Admission::At(_) => Gate::Hold,
+            queue::Admission::Full(wait) => {
+                self.retry_after_ms = Some(wait);
+                return Ok(Gate::Refuse);
+            }
+        };
+        self.pending.push(Pending { key, value: queue.encode(pace) });
+        Ok(gate)
+    }
+}
+
 impl<S: State> Host for Gates<'_, S> {
     type Error = StateError;
 
@@ -80,6 +105,9 @@ impl<S: State> Host for Gates<'_, S> {
                 self.deduplicate(key, *ttl_ms)
             }
             RuleAction::Throttle { max_count, window_ms, key_fields, .. } => {
+                if let Some((pace, key_fields)) = queue::Pace::of(rule) {
+                    return self.delay(queue::key(&rule.name, key_fields, subject), &pace);
+                }
                 throttle::key(&mut key, &rule.name, key_fields, subject);
                 self.throttle(key, *max_count, *window_ms)
             }
@@ -90,11 +118,18 @@ impl<S: State> Host for Gates<'_, S> {
 
     fn call(
         &mut self,
-        _rule: &Rule,
+        rule: &Rule,
         function: Function,
-        _args: &[FieldValue<'_>],
-        _subject: &Subject<'_>,
+        args: &[FieldValue<'_>],
+        subject: &Subject<'_>,
     ) -> Result<Value, StateError> {
+        if function.counts() {
+            let counted = counter::count(self.state, self.now, rule, function, args, subject)?;
+            return Ok(counted.map_or(Value::Null, |(answer, write)| {
+                self.counted.push(write);
+                answer
+            }));
+        }
         // Definitions that call one are refused when they are compiled: no rule of this version makes an event, so
         // none is active and none has a state.
         Ok(match function {
@@ -107,16 +142,20 @@ impl<S: State> Host for Gates<'_, S> {
 /// Appends fields' values to a key, each with its length and unlike any other type's.
 pub(crate) fn push_fields(out: &mut Vec<u8>, fields: &[FieldPath], subject: &Subject<'_>) {
     for field in fields {
-        let found = field.read(subject);
-        match found.as_str() {
-            Some(text) => {
-                out.push(b's');
-                keys::push_text(out, text);
-            }
-            None => {
-                out.push(b'j');
-                keys::push_text(out, &found.to_value().to_string());
-            }
+        push_value(out, &field.read(subject));
+    }
+}
+
+/// Appends a value to a key, with its length and unlike any other type's.
+pub(crate) fn push_value(out: &mut Vec<u8>, found: &FieldValue<'_>) {
+    match found.as_str() {
+        Some(text) => {
+            out.push(b's');
+            keys::push_text(out, text);
+        }
+        None => {
+            out.push(b'j');
+            keys::push_text(out, &found.to_value().to_string());
         }
     }
 }

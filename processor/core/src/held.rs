@@ -6,7 +6,7 @@ use crate::ids;
 use crate::record::Decided;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
-use acteon_rules::ResumePoint;
+use acteon_rules::{ResumePoint, Subject};
 use acteon_schemas::{Action, Coordinates, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -123,6 +123,37 @@ impl<'a> Held<'a> {
         by: Release,
         store: crate::keys::Store,
     ) -> Result<Outcome, StateError> {
+        self.open(store, |action, came, subject| {
+            let arrival = Arrival {
+                action,
+                action_id: &self.action_id,
+                // Its own records differ from those of the decision that held it, and are the same whenever it is released.
+                identity: ids::derived(&self.identity, &format!("release/{}/{}", by.tag(), self.holds)),
+                origin: &self.origin,
+                came,
+                resume: self.resume.as_ref(),
+                released_by: Some(by),
+                holds: self.holds,
+            };
+            if self.holds > MAX_HOLDS {
+                return crate::action::refuse(
+                    turn,
+                    &arrival,
+                    &subject,
+                    "HELD_TOO_OFTEN",
+                    "held and released too often",
+                );
+            }
+            crate::action::go(turn, &arrival, subject)
+        })
+    }
+
+    /// Decodes the action, and hands it on with its payload as it came and as the rules left it.
+    pub(crate) fn open<T>(
+        &self,
+        store: crate::keys::Store,
+        then: impl FnOnce(&Action<'_>, &Value, Subject<'_>) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
         let action = self.action(store)?;
         let corrupt = |_| StateError::Corrupt { store: store.name(), problem: "the held payload can't be decoded" };
         let came: Value = serde_json::from_str(action.payload.get()).map_err(corrupt)?;
@@ -133,21 +164,7 @@ impl<'a> Held<'a> {
             subject.payload = Cow::Owned(payload);
         }
         subject.provider = Cow::Borrowed(&self.provider);
-        let arrival = Arrival {
-            action: &action,
-            action_id: &self.action_id,
-            // Its own records differ from those of the decision that held it, and are the same whenever it is released.
-            identity: ids::derived(&self.identity, &format!("release/{}/{}", by.tag(), self.holds)),
-            origin: &self.origin,
-            came: &came,
-            resume: self.resume.as_ref(),
-            released_by: Some(by),
-            holds: self.holds,
-        };
-        if self.holds > MAX_HOLDS {
-            return crate::action::refuse(turn, &arrival, &subject, "HELD_TOO_OFTEN", "held and released too often");
-        }
-        crate::action::go(turn, &arrival, subject)
+        then(&action, &came, subject)
     }
 }
 

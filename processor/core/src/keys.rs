@@ -19,7 +19,7 @@ pub enum Store {
     Usage = 0x14,
     /// Actions held until a time: by `schedule`, `dispatch_at`, or a throttle that delays.
     Scheduled = 0x20,
-    /// Last release of a throttle that delays, so that held actions leave in order.
+    /// Releases of throttles that delay, past and planned, so that held actions leave in order.
     Queue = 0x21,
     /// Recurring actions.
     Recurring = 0x22,

@@ -19,6 +19,8 @@ pub(crate) struct Decided<'a, 'r> {
     pub(crate) decision: &'a Decision<'r>,
     pub(crate) definitions: &'a Definitions,
     pub(crate) now: i64,
+    /// Whether it is about a copy, which nobody waits for the answer of.
+    pub(crate) copy: bool,
 }
 
 impl<'a, 'r> Decided<'a, 'r> {
@@ -28,7 +30,7 @@ impl<'a, 'r> Decided<'a, 'r> {
         subject: &'a Subject<'a>,
         decision: &'a Decision<'r>,
     ) -> Self {
-        Self { arrival, subject, decision, definitions: turn.definitions, now: turn.now }
+        Self { arrival, subject, decision, definitions: turn.definitions, now: turn.now, copy: false }
     }
 
     pub(crate) fn original_provider(&self) -> Option<Cow<'_, str>> {
@@ -64,7 +66,7 @@ impl<'a, 'r> Decided<'a, 'r> {
             outcome,
             rule: self.rule(),
             detail,
-            is_final: outcome != Outcome::Dispatched,
+            is_final: outcome != Outcome::Dispatched && !self.copy,
             released_by: self.released_by(),
             chain_id: None,
             decided_at: self.now,

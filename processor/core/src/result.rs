@@ -70,7 +70,7 @@ pub(crate) fn complete<S: State, E: Effects>(
         outcome,
         rule: result.rule.as_deref().map(Cow::Borrowed),
         detail,
-        is_final: true,
+        is_final: !matches!(result.context, Some(DispatchContext::Copy { .. })),
         released_by: result.released_by.clone(),
         chain_id: None,
         decided_at: now,
@@ -140,9 +140,15 @@ fn audit<S, E: Effects>(turn: &mut Turn<'_, S, E>, result: &ProviderResult<'_>, 
         ResultStatus::Failed(error) => failure_details(&error.code, &error.message, error.retryable, result.attempts),
     };
     let verdict = if result.original_provider.is_some() { "reroute" } else { "allow" };
-    let identity = ids::identity(&result.namespace, &result.tenant, &result.action_id, &result.source);
+    let id = match &result.context {
+        Some(DispatchContext::Copy { audit_id }) => Cow::Borrowed(audit_id.as_str()),
+        _ => {
+            let identity = ids::identity(&result.namespace, &result.tenant, &result.action_id, &result.source);
+            Cow::Owned(ids::audit_id(&identity))
+        }
+    };
     turn.effects.audit(&AuditRecord {
-        id: Cow::Owned(ids::audit_id(&identity)),
+        id,
         phase: AuditPhase::Completed,
         action_id: Cow::Borrowed(&result.action_id),
         namespace: Cow::Borrowed(&result.namespace),

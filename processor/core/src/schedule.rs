@@ -1,6 +1,7 @@
 //! `schedule` and `dispatch_at`: an action is held until a time, and then goes on.
 
 use crate::action::Arrival;
+use crate::definitions::Definitions;
 use crate::effect::Effects;
 use crate::held::{Held, Release};
 use crate::keys::{self, Store};
@@ -9,7 +10,8 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{ids, time, value};
+use crate::{ids, queue, time, value};
+use acteon_rules::Rule;
 use acteon_schemas::{Outcome, OutcomeDetail};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -23,8 +25,18 @@ pub(crate) const MAX_DISPATCH_AHEAD_MS: i64 = 366 * 24 * 3600 * 1000;
 struct Scheduled<'a> {
     /// What holds it: `schedule`, or `throttle` where that delays.
     by: Kind,
+    /// Its place in the queue of the throttle that holds it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    place: Option<u64>,
     #[serde(borrow)]
     held: Held<'a>,
+}
+
+impl Scheduled<'_> {
+    /// The throttle in whose queue it waits, and its place there.
+    fn queued<'d>(&self, definitions: &'d Definitions) -> Option<(&'d Rule, u64)> {
+        Some((definitions.rules.rule(&self.held.resume.as_ref()?.rule)?, self.place?))
+    }
 }
 
 /// What holds an action until a time.
@@ -53,20 +65,26 @@ fn key(namespace: &str, tenant: &str, id: &str) -> Vec<u8> {
     key
 }
 
-/// The id that an action is cancelled by.
-fn id(identity: &Uuid) -> String {
-    ids::derived(identity, "scheduled").to_string()
+/// The id that an action is cancelled by. Where it has a place in a queue its id begins with that: timers that come due
+/// together fire in the order of their keys.
+fn id(identity: &Uuid, place: Option<u64>) -> String {
+    let id = ids::derived(identity, "scheduled");
+    let Some(place) = place else { return id.to_string() };
+    let mut bytes = *id.as_bytes();
+    bytes[..6].copy_from_slice(&place.to_be_bytes()[2..]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
 }
 
-/// Holds the action of a decision until `due`.
+/// Holds the action of a decision until `due`; `place` is what it has in the queue of a throttle.
 pub(crate) fn capture<S: State, E: Effects>(
     turn: &mut Turn<'_, S, E>,
     decided: &Decided<'_, '_>,
     by: Kind,
     due: i64,
+    place: Option<u64>,
 ) -> Outcome {
-    let id = id(&decided.arrival.identity);
-    put(turn, decided.arrival, &id, due, &Scheduled { by, held: Held::of(decided) });
+    let id = id(&decided.arrival.identity, place);
+    put(turn, decided.arrival, &id, due, &Scheduled { by, place, held: Held::of(decided) });
     let (scheduled_for, details) = told(&id, due);
     let detail = OutcomeDetail::Scheduled { action_id: id.into(), scheduled_for: scheduled_for.into() };
     decided.tell(Outcome::Scheduled, detail, Some(details), turn.effects);
@@ -75,8 +93,9 @@ pub(crate) fn capture<S: State, E: Effects>(
 
 /// Holds an action that asks for it by `dispatch_at`, before any rule looks at it.
 pub(crate) fn hold_until<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, arrival: &Arrival<'_>, due: i64) -> Outcome {
-    let id = id(&arrival.identity);
-    put(turn, arrival, &id, due, &Scheduled { by: Kind::Schedule, held: Held::unwalked(arrival, turn.now) });
+    let id = id(&arrival.identity, None);
+    let held = Held::unwalked(arrival, turn.now);
+    put(turn, arrival, &id, due, &Scheduled { by: Kind::Schedule, place: None, held });
     let (scheduled_for, details) = told(&id, due);
     let detail = OutcomeDetail::Scheduled { action_id: id.into(), scheduled_for: scheduled_for.into() };
     crate::action::tell_unwalked(turn, arrival, Outcome::Scheduled, detail, Some(details));
@@ -101,9 +120,20 @@ pub(crate) fn fire<S: State, E: Effects>(
     entry: &[u8],
 ) -> Result<Stepped, StateError> {
     let (_, scheduled): (_, Scheduled<'_>) = value::decode(entry, Store::Scheduled)?;
+    if let Some(due) = not_yet(turn, &scheduled)? {
+        turn.state.put(key, &value::encode(due, &scheduled));
+        return Ok(Stepped::Fired(None));
+    }
     turn.state.delete(key);
     let outcome = scheduled.held.release(turn, scheduled.by.release(), Store::Scheduled)?;
     Ok(Stepped::Fired(Some(outcome)))
+}
+
+/// When an action may go whose queue is behind its plan. One whose rule delays no more goes at once.
+fn not_yet<S: State, E>(turn: &mut Turn<'_, S, E>, scheduled: &Scheduled<'_>) -> Result<Option<i64>, StateError> {
+    let Some((rule, place)) = scheduled.queued(turn.definitions) else { return Ok(None) };
+    let (state, now) = (&mut *turn.state, turn.now);
+    scheduled.held.open(Store::Scheduled, |_, _, subject| queue::leave(state, now, rule, &subject, place))
 }
 
 /// `cancel_scheduled`.
@@ -120,6 +150,10 @@ pub(crate) fn cancel<S: State, E: Effects>(
     };
     let (due, scheduled): (_, Scheduled<'_>) = value::decode(&entry, Store::Scheduled)?;
     turn.state.delete(&key);
+    if let Some((rule, place)) = scheduled.queued(turn.definitions) {
+        let (state, now) = (&mut *turn.state, turn.now);
+        scheduled.held.open(Store::Scheduled, |_, _, subject| queue::give_up(state, now, rule, &subject, place))?;
+    }
     let reason = format!("command {command_id}");
     let detail = OutcomeDetail::Cancelled { reason: reason.as_str().into() };
     crate::record::tell_held(turn, &scheduled.held, Store::Scheduled, "cancel", Outcome::Cancelled, detail)?;
@@ -185,7 +219,7 @@ pub(crate) fn list(
         let (due, scheduled): (_, Scheduled<'_>) = value::decode(entry, Store::Scheduled)?;
         let action = scheduled.held.action(Store::Scheduled)?;
         Ok(Some(json!({
-            "id": id(&scheduled.held.identity),
+            "id": id(&scheduled.held.identity, scheduled.place),
             "action_id": scheduled.held.action_id,
             "provider": scheduled.held.provider,
             "action_type": action.action_type,

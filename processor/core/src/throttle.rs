@@ -28,24 +28,43 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn decode(stored: Option<&[u8]>) -> Result<Self, StateError> {
+    pub(crate) fn decode(stored: Option<&[u8]>, store: Store) -> Result<Self, StateError> {
         let mut window = Self::default();
         let Some(bytes) = stored else { return Ok(window) };
-        let (_, mut body) = value::split(bytes, Store::Throttle)?;
-        let corrupt = || StateError::Corrupt { store: Store::Throttle.name(), problem: "cut short" };
-        let mut last = 0_i64;
-        while !body.is_empty() {
-            let delta = value::take_varint(&mut body).ok_or_else(corrupt)?;
-            let count = value::take_varint(&mut body).ok_or_else(corrupt)?;
-            last = last.saturating_add_unsigned(delta);
-            window.entries.push(Entry { last, count });
-        }
+        let (_, body) = value::split(bytes, store)?;
+        window.extend(body).ok_or_else(|| StateError::Corrupt { store: store.name(), problem: "cut short" })?;
         Ok(window)
     }
 
+    /// Reads the entries that [`Self::push`] wrote.
+    pub(crate) fn extend(&mut self, mut body: &[u8]) -> Option<()> {
+        let mut last = 0_i64;
+        while !body.is_empty() {
+            let delta = value::take_varint(&mut body)?;
+            let count = value::take_varint(&mut body)?;
+            last = last.saturating_add_unsigned(delta);
+            self.entries.push(Entry { last, count });
+        }
+        Some(())
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>, window_ms: u64) {
-        let newest = self.entries.last().map_or(0, |entry| entry.last);
-        value::begin(out, newest.saturating_add_unsigned(window_ms));
+        value::begin(out, self.ends_at(window_ms));
+        self.push(out);
+    }
+
+    /// When the last of its events counts no more.
+    pub(crate) fn ends_at(&self, window_ms: u64) -> i64 {
+        self.entries.last().map_or(0, |entry| entry.last).saturating_add_unsigned(window_ms)
+    }
+
+    /// When the first of its events count no more, if it has any.
+    pub(crate) fn eases_at(&self, window_ms: u64) -> Option<i64> {
+        self.entries.first().map(|entry| entry.last.saturating_add_unsigned(window_ms))
+    }
+
+    /// Appends its entries.
+    pub(crate) fn push(&self, out: &mut Vec<u8>) {
         let mut last = 0_i64;
         for entry in &self.entries {
             // Times ascend and are not negative: the partition's clock sees to it.
@@ -57,8 +76,8 @@ impl Window {
 
     /// Counts an event at `now`, or says in how many milliseconds one would pass.
     pub(crate) fn admit(&mut self, now: i64, max_count: u64, window_ms: u64) -> Result<(), u64> {
-        self.entries.retain(|entry| entry.last.saturating_add_unsigned(window_ms) > now);
-        let mut total: u64 = self.entries.iter().map(|entry| entry.count).sum();
+        self.forget(now, window_ms);
+        let mut total = self.total();
         if total < max_count {
             self.count(now, window_ms);
             return Ok(());
@@ -74,7 +93,18 @@ impl Window {
         Err(window_ms)
     }
 
-    fn count(&mut self, now: i64, window_ms: u64) {
+    /// Drops events that count no more.
+    pub(crate) fn forget(&mut self, now: i64, window_ms: u64) {
+        self.entries.retain(|entry| entry.last.saturating_add_unsigned(window_ms) > now);
+    }
+
+    /// How many events it holds.
+    pub(crate) fn total(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.count).sum()
+    }
+
+    /// Counts an event at `now`.
+    pub(crate) fn count(&mut self, now: i64, window_ms: u64) {
         let width = i64::try_from((window_ms / SLOTS).max(1)).unwrap_or(i64::MAX);
         match self.entries.last_mut() {
             Some(entry) if entry.last / width == now / width => {
@@ -164,9 +194,9 @@ mod tests {
         let mut bytes = Vec::new();
         window.encode(&mut bytes, WINDOW);
         assert_eq!(value::expires_at(&bytes), Some(1_700_000_090_000));
-        assert_eq!(Window::decode(Some(&bytes)).unwrap(), window);
+        assert_eq!(Window::decode(Some(&bytes), Store::Throttle).unwrap(), window);
         bytes.pop();
-        assert!(Window::decode(Some(&bytes)).is_err());
-        assert!(Window::decode(Some(b"nonsense")).is_err());
+        assert!(Window::decode(Some(&bytes), Store::Throttle).is_err());
+        assert!(Window::decode(Some(b"nonsense"), Store::Throttle).is_err());
     }
 }

@@ -7,4 +7,5 @@ mod golden;
 mod groups;
 mod groups_lasting;
 mod groups_model;
+mod pace;
 mod promises;

@@ -123,8 +123,6 @@ fn rules_that_this_version_does_not_perform_are_refused_at_the_door() {
         refused(&format!("rules:\n  - name: r\n    action: {action}\n"), what);
     }
     refused("rules:\n  - {name: r, mute_time_intervals: [night], action: {type: allow}}\n", "time interval");
-    refused("rules:\n  - {name: r, condition: {state_seen: k}, action: {type: allow}}\n", "`state_seen`");
-    refused("rules:\n  - {name: r, condition: {state_counter: k, gt: 1}, action: {type: allow}}\n", "`state_counter`");
 }
 
 fn refused(text: &str, part: &str) {
