@@ -144,16 +144,12 @@ pub(crate) fn cancel<S: State, E: Effects>(
     action_id: &str,
     command_id: &str,
 ) -> Result<Reply, StateError> {
-    let found = find(turn.state, namespace, tenant, action_id)?;
+    let found = find(turn.state, namespace, tenant, action_id, |held| held.action_id == action_id)?;
     let Some((key, entry)) = found else {
         return Ok(Reply::not_found(format!("no scheduled action `{action_id}` in {namespace}/{tenant}")));
     };
     let (due, scheduled): (_, Scheduled<'_>) = value::decode(&entry, Store::Scheduled)?;
-    turn.state.delete(&key);
-    if let Some((rule, place)) = scheduled.queued(turn.definitions) {
-        let (state, now) = (&mut *turn.state, turn.now);
-        scheduled.held.open(Store::Scheduled, |_, _, subject| queue::give_up(state, now, rule, &subject, place))?;
-    }
+    remove(turn, &key, &scheduled)?;
     let reason = format!("command {command_id}");
     let detail = OutcomeDetail::Cancelled { reason: reason.as_str().into() };
     crate::record::tell_held(turn, &scheduled.held, Store::Scheduled, "cancel", Outcome::Cancelled, detail)?;
@@ -170,22 +166,32 @@ pub(crate) fn call_off<S: State, E: Effects>(
     identity: &Uuid,
     reason: &str,
 ) -> Result<(), StateError> {
-    let key = key(namespace, tenant, &id(identity));
-    let Some(entry) = turn.state.get(&key)?.map(<[u8]>::to_vec) else { return Ok(()) };
+    let id = id(identity, None);
+    let found = find(turn.state, namespace, tenant, &id, |held| held.identity == *identity)?;
+    let Some((key, entry)) = found else { return Ok(()) };
     let (_, scheduled): (_, Scheduled<'_>) = value::decode(&entry, Store::Scheduled)?;
-    turn.state.delete(&key);
+    remove(turn, &key, &scheduled)?;
     let detail = OutcomeDetail::Cancelled { reason: reason.into() };
     crate::record::tell_held(turn, &scheduled.held, Store::Scheduled, "cancel", Outcome::Cancelled, detail)
 }
 
-/// Finds a scheduled action by its own id, or by the id of its outcome.
+/// Removes an action that was called off, from the queue that it waits in as well.
+fn remove<S: State, E>(turn: &mut Turn<'_, S, E>, key: &[u8], scheduled: &Scheduled<'_>) -> Result<(), StateError> {
+    turn.state.delete(key);
+    let Some((rule, place)) = scheduled.queued(turn.definitions) else { return Ok(()) };
+    let (state, now) = (&mut *turn.state, turn.now);
+    scheduled.held.open(Store::Scheduled, |_, _, subject| queue::give_up(state, now, rule, &subject, place))
+}
+
+/// Finds a scheduled action by the id of its outcome, or by what else is known of it.
 fn find(
     state: &mut impl State,
     namespace: &str,
     tenant: &str,
-    wanted: &str,
+    id: &str,
+    is_it: impl Fn(&Held<'_>) -> bool,
 ) -> Result<Option<(Vec<u8>, Vec<u8>)>, StateError> {
-    let direct = key(namespace, tenant, wanted);
+    let direct = key(namespace, tenant, id);
     if let Some(entry) = state.get(&direct)? {
         let entry = entry.to_vec();
         return Ok(Some((direct, entry)));
@@ -193,7 +199,7 @@ fn find(
     for key in scan(state, namespace, tenant, keys::MAX_SCAN)? {
         let Some(entry) = state.get(&key)?.map(<[u8]>::to_vec) else { continue };
         let (_, scheduled): (_, Scheduled<'_>) = value::decode(&entry, Store::Scheduled)?;
-        if scheduled.held.action_id == wanted {
+        if is_it(&scheduled.held) {
             return Ok(Some((key, entry)));
         }
     }
