@@ -113,6 +113,14 @@ impl FieldPath {
         Self::parse_rest(text.strip_prefix("action.").unwrap_or(text))
     }
 
+    /// Reads a key field as configurations name it: a path that may leave `action.` out.
+    ///
+    /// # Errors
+    /// Why the text is no path of an action, for people.
+    pub fn key_field(text: &str) -> Result<Self, String> {
+        Self::parse_key_field(text).map(|parsed| parsed.path).map_err(|error| error.message)
+    }
+
     fn parse_rest(rest: &str) -> Result<Parsed, PathError> {
         if rest.len() > limits::MAX_PATH_BYTES {
             return Err(PathError::new(format!(
