@@ -7,7 +7,7 @@ use crate::record::{Decided, failure_details};
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{capture, ids, policy, recurring, schedule, time};
+use crate::{capture, event, ids, policy, recurring, schedule, time};
 use acteon_rules::{Decision, ResumePoint, RuleAction, Subject, Verdict};
 use acteon_schemas::{Action, Coordinates, DecodeError, Outcome, OutcomeDetail, RetryAfter, partition_of, tenant_key};
 use serde_json::{Value, json};
@@ -174,18 +174,22 @@ fn conclude<S: State, E: Effects>(
     if let Some(refused) = policy::after(turn, decided, allowance)? {
         return Ok(refused);
     }
-    if let Some((code, message)) = refusal(turn, decided) {
+    let refused = match refusal(turn, decided) {
+        None => event::refusal(turn, decided)?,
+        refused => refused,
+    };
+    if let Some((code, message)) = refused {
         return Ok(fail(decided, code, &message, turn.effects));
     }
     for Pending { key, value } in pending {
         turn.state.put(&key, &value);
     }
     capture::copies(turn, decided)?;
+    event::track(turn, decided)?;
     match &decision.verdict {
         Verdict::Capture | Verdict::Delayed => capture::hold(turn, decided),
         Verdict::Chain => capture::start_chain(turn, decided),
         _ => {
-            capture::track(turn, decided)?;
             dispatch(turn.task, decided, turn.effects);
             Ok(Outcome::Dispatched)
         }

@@ -4,6 +4,7 @@ use crate::action::Arrival;
 use crate::approval;
 use crate::dispatch::dispatch;
 use crate::effect::Effects;
+use crate::event;
 use crate::record::Decided;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
@@ -32,6 +33,7 @@ pub(crate) fn hold<S: State, E: Effects>(
             Ok(schedule::capture(turn, decided, schedule::Kind::Throttle, due.unwrap_or(turn.now), place))
         }
         Some(RuleAction::RequestApproval { .. }) => Ok(approval::capture(turn, decided)),
+        Some(RuleAction::StateMachine { .. }) => event::capture(turn, decided),
         _ => Ok(unsupported(turn, decided)),
     }
 }
@@ -72,14 +74,6 @@ pub(crate) fn copies<S: State, E: Effects>(
             (_, None) => dispatch(turn.task, &copied, turn.effects),
         }
     }
-    Ok(())
-}
-
-/// Keeps the event that an action belongs to which goes to its provider all the same.
-pub(crate) fn track<S: State, E: Effects>(
-    _turn: &mut Turn<'_, S, E>,
-    _decided: &Decided<'_, '_>,
-) -> Result<(), StateError> {
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, dedup, group, ids, queue, recurring, schedule, throttle};
+use crate::{approval, dedup, event, group, ids, queue, recurring, schedule, throttle};
 use acteon_schemas::{
     AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
     OutcomeRecord, partition_of, tenant_key,
@@ -59,6 +59,15 @@ fn carry_out<S: State, E: Effects>(
         }
         CommandKind::ResetThrottle { rule } => reset_throttle(turn, namespace, tenant, rule),
         CommandKind::CancelScheduled { action_id } => schedule::cancel(turn, namespace, tenant, action_id, &command.id),
+        CommandKind::Transition { fingerprint, to } => {
+            event::transition(turn, event::Scope { namespace, tenant }, fingerprint, to, input.origin())
+        }
+        CommandKind::ListEvents { state, page } => {
+            event::list(turn.state, event::Scope { namespace, tenant }, state.as_deref(), page)
+        }
+        CommandKind::ShowEvent { fingerprint } => {
+            event::show(turn.state, event::Scope { namespace, tenant }, fingerprint)
+        }
         CommandKind::Approve { approval_id, link } => approval::approve(turn, command, approval_id, link.as_ref()),
         CommandKind::Reject { approval_id, link, reason } => {
             approval::reject(turn, command, approval_id, link.as_ref(), reason.as_deref())

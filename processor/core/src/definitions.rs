@@ -1,3 +1,4 @@
+use crate::event::machine::{MachineError, StateMachines};
 use crate::policy::Intervals;
 use crate::redact::Redaction;
 use crate::secrets::Secrets;
@@ -24,6 +25,7 @@ pub struct Definitions {
     pub settings: SettingsDefinition,
     pub(crate) intervals: Intervals,
     pub(crate) secrets: Secrets,
+    pub(crate) state_machines: StateMachines,
 }
 
 /// What a snapshot is compiled from.
@@ -69,10 +71,13 @@ pub enum DefinitionsError {
         /// What is wrong, and what to write instead.
         problem: String,
     },
+    /// State machines have errors, each with its key.
+    #[error("{}", list(.0))]
+    StateMachines(Vec<MachineError>),
 }
 
-fn list(diagnostics: &[Diagnostic]) -> String {
-    diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+fn list(problems: &[impl ToString]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 impl Definitions {
@@ -80,7 +85,8 @@ impl Definitions {
     /// they ask.
     ///
     /// # Errors
-    /// Everything that is wrong with the rules, with file, line and column; or an unknown option.
+    /// Everything that is wrong with the rules, with file, line and column; an unknown option; or everything that is
+    /// wrong with the state machines.
     pub fn compile(version: i64, parts: Parts) -> Result<Self, DefinitionsError> {
         let Parts { rules, settings, providers, chains, state_machines, time_intervals, secrets } = parts;
         let options = options(&rules)?;
@@ -92,6 +98,7 @@ impl Definitions {
         let chain_names = chains.iter().map(|chain| chain.name.clone()).collect();
         let machine_names = state_machines.iter().map(|machine| machine.name.clone()).collect();
         let interval_names = time_intervals.iter().map(|interval| interval.name.clone()).collect();
+        let state_machines = StateMachines::compile(state_machines).map_err(DefinitionsError::StateMachines)?;
         let names = Names {
             providers: Some(&providers),
             chains: Some(&chain_names),
@@ -113,6 +120,7 @@ impl Definitions {
             settings,
             intervals,
             secrets,
+            state_machines,
         })
     }
 
@@ -178,11 +186,11 @@ fn unsigned_approvals(rules: &RuleSet, secrets: &Secrets) -> Vec<Diagnostic> {
 }
 
 fn unsupported_part(rule: &Rule) -> Option<String> {
-    if let Some(function) = rule.functions().iter().find(|function| !function.counts()) {
-        return Some(format!("`{}`", function.name()));
-    }
     match &rule.action {
-        RuleAction::Schedule { .. } | RuleAction::RequestApproval { .. } | RuleAction::Group { .. } => None,
+        RuleAction::Schedule { .. }
+        | RuleAction::RequestApproval { .. }
+        | RuleAction::Group { .. }
+        | RuleAction::StateMachine { .. } => None,
         RuleAction::Allow
         | RuleAction::Deny
         | RuleAction::Suppress { .. }
@@ -190,8 +198,6 @@ fn unsupported_part(rule: &Rule) -> Option<String> {
         | RuleAction::Deduplicate { .. }
         | RuleAction::Throttle { .. }
         | RuleAction::Reroute { .. } => None,
-        RuleAction::Chain { .. } | RuleAction::StateMachine { .. } => {
-            Some(format!("action type `{}`", rule.action.tag()))
-        }
+        RuleAction::Chain { .. } => Some(format!("action type `{}`", rule.action.tag())),
     }
 }

@@ -18,6 +18,7 @@ mod track;
 
 pub(crate) use capture::{capture, refusal};
 pub(crate) use commands::{list, show, transition};
+pub use machine::MachineError;
 pub(crate) use query::{has_active_event, in_state, state_of};
 pub(crate) use timers::fire;
 pub(crate) use track::track;
@@ -224,3 +225,6 @@ fn ttl_ms<S: State, E>(turn: &mut Turn<'_, S, E>, _scope: Scope<'_>) -> Result<i
     let seconds = turn.definitions.settings.event_ttl_seconds.unwrap_or(DEFAULT_TTL_SECONDS);
     Ok(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 use crate::keys::Store;
 use crate::state::{State, StateError};
-use crate::{counter, dedup, keys, queue, throttle, value};
+use crate::{counter, dedup, event, keys, queue, throttle, value};
 use acteon_rules::{FieldPath, FieldValue, Function, Gate, Host, Rule, RuleAction, Subject};
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -130,11 +130,17 @@ impl<S: State> Host for Gates<'_, S> {
                 answer
             }));
         }
-        // Definitions that call one are refused when they are compiled: no rule of this version makes an event, so
-        // none is active and none has a state.
-        Ok(match function {
-            Function::HasActiveEvent | Function::EventInState => Value::Bool(false),
-            Function::GetEventState | Function::StateSeen | Function::StateCounter => Value::Null,
+        let scope = event::Scope { namespace: subject.namespace, tenant: subject.tenant };
+        Ok(match (function, args) {
+            (Function::HasActiveEvent, [event_type, label_value]) => {
+                event::has_active_event(self.state, scope, event_type, label_value)?.into()
+            }
+            (Function::GetEventState, [fingerprint]) => event::state_of(self.state, scope, fingerprint)?.into(),
+            (Function::EventInState, [fingerprint, wanted]) => {
+                event::in_state(self.state, scope, fingerprint, wanted)?.into()
+            }
+            // Rules give a function as many arguments as it has.
+            _ => Value::Null,
         })
     }
 }

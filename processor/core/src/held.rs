@@ -169,6 +169,6 @@ impl<'a> Held<'a> {
 }
 
 /// Actions hold strings, numbers and JSON text alone, which always serialise.
-fn raw<'r>(action: &Action<'_>) -> Cow<'r, RawValue> {
+pub(crate) fn raw<'r>(action: &Action<'_>) -> Cow<'r, RawValue> {
     Cow::Owned(to_raw_value(action).unwrap_or_else(|_| RawValue::NULL.to_owned()))
 }

@@ -12,6 +12,7 @@ mod dedup;
 mod definitions;
 mod dispatch;
 mod effect;
+mod event;
 mod explain;
 mod gates;
 mod group;
@@ -43,6 +44,7 @@ mod value;
 
 pub use definitions::{Definitions, DefinitionsError, Parts, unsupported};
 pub use effect::{Effects, Recorder};
+pub use event::MachineError;
 pub use explain::{ExplainError, Explanation, explain};
 pub use input::{Input, InputKind, Task};
 pub use keys::due_at;

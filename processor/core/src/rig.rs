@@ -65,6 +65,11 @@ impl Rig {
         let action = json!({
             "id": id, "namespace": "n", "tenant": "t", "provider": "webhook", "action_type": "order", "payload": payload,
         });
+        self.send(&action)
+    }
+
+    /// Any action.
+    pub(crate) fn send(&mut self, action: &Value) -> Recorder {
         self.step(InputKind::Action, action.to_string().as_bytes())
     }
 

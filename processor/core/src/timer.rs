@@ -6,7 +6,7 @@ use crate::keys::Store;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, group, recurring, schedule, value};
+use crate::{approval, event, group, recurring, schedule, value};
 
 /// Hands a due entry to the feature that it belongs to.
 pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, input: &Input<'_>) -> Result<Stepped, StateError> {
@@ -19,6 +19,7 @@ pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, input: &Inpu
     let entry = entry.to_vec();
     match store {
         Store::Approval => approval::fire(turn, key, &entry),
+        Store::Event => event::fire(turn, &entry),
         Store::Recurring => recurring::fire(turn, &entry),
         Store::Scheduled => schedule::fire(turn, key, &entry),
         Store::Group => group::fire(turn, key, &entry),

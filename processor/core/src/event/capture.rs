@@ -33,7 +33,7 @@ fn said<'r>(decided: &Decided<'_, 'r>) -> Option<Said<'r>> {
     }
 }
 
-fn fingerprint<'a>(decided: &Decided<'a, '_>, fields: &[FieldPath]) -> Cow<'a, str> {
+fn fingerprint_of<'a>(decided: &Decided<'a, '_>, fields: &[FieldPath]) -> Cow<'a, str> {
     match decided.subject.fingerprint.filter(|fingerprint| !fingerprint.is_empty()) {
         Some(given) => fingerprint::limited(given),
         None => Cow::Owned(fingerprint::of_fields(fields, decided.subject)),
@@ -53,7 +53,7 @@ pub(crate) fn refusal<S: State, E: Effects>(
     if decided.arrival.holds >= MAX_NESTED {
         return Ok(Some(("HELD_TOO_OFTEN", format!("the action was held {MAX_NESTED} times and more"))));
     }
-    let fingerprint = fingerprint(decided, said.fields);
+    let fingerprint = fingerprint_of(decided, said.fields);
     let entry = read(turn.state, &key(scope(decided), &fingerprint))?;
     let event = decode(entry.as_deref())?;
     Ok(planned(turn, decided, event.as_ref(), &said).err())
@@ -89,7 +89,7 @@ pub(crate) fn capture<S: State, E: Effects>(
         return Ok(crate::action::fail(decided, "NOT_SUPPORTED", "the rule holds no event", turn.effects));
     };
     let scope = scope(decided);
-    let fingerprint = fingerprint(decided, said.fields);
+    let fingerprint = fingerprint_of(decided, said.fields);
     let entry = read(turn.state, &key(scope, &fingerprint))?;
     let event = decode(entry.as_deref())?;
     let plan = match planned(turn, decided, event.as_ref(), &said) {

@@ -102,7 +102,10 @@ mod tests {
         let payload = json!({"id": "order-1", "n": 7, "colon": "a:b", "long": "x".repeat(300)});
         assert_eq!(fingerprint(&["payload.id"], &payload, &[]), "order-1");
         assert_eq!(fingerprint(&["payload.colon"], &payload, &[]), "a:b");
-        assert_eq!(fingerprint(&["action_type", "metadata.c", "payload.n"], &payload, &[("c", "prod")]), "alert:prod:7");
+        assert_eq!(
+            fingerprint(&["action_type", "metadata.c", "payload.n"], &payload, &[("c", "prod")]),
+            "alert:prod:7"
+        );
         assert_eq!(fingerprint(&["payload.gone", "payload.colon"], &payload, &[]), ":a\\:b");
         assert_eq!(fingerprint(&[], &payload, &[("b", "2"), ("a", "1")]), "alert:a=1,b=2");
         let long = fingerprint(&["payload.long"], &payload, &[]);

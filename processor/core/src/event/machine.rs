@@ -222,8 +222,7 @@ fn compile(definition: StateMachineDefinition, check: &mut Check) -> StateMachin
             states.iter().filter(ends).cloned().collect()
         }
     };
-    let repeat_ms =
-        definition.repeat_interval_seconds.map(|seconds| check.seconds("repeat_interval_seconds", seconds));
+    let repeat_ms = definition.repeat_interval_seconds.map(|seconds| check.seconds("repeat_interval_seconds", seconds));
     let (tracked_types, tracked_fields) = definition.track.map_or_else(Default::default, |track| tracked(track, check));
     StateMachine {
         name: definition.name,
@@ -272,7 +271,10 @@ fn timeouts(definitions: Vec<StateTimeout>, states: &[String], check: &mut Check
         check.declared(format!("{key}.state"), states, &timeout.state);
         check.declared(format!("{key}.transition_to"), states, &timeout.transition_to);
         if timeout.state == timeout.transition_to {
-            check.error(&key, format!("leads from `{}` to itself; `repeat_interval_seconds` tells again", timeout.state));
+            check.error(
+                &key,
+                format!("leads from `{}` to itself; `repeat_interval_seconds` tells again", timeout.state),
+            );
         }
         let after_ms = check.seconds(format!("{key}.after_seconds"), timeout.after_seconds);
         let effects = check.effects(&key, timeout.on_transition);

@@ -70,7 +70,7 @@ pub(super) fn plan<'m>(
         notify,
         effects,
     };
-    if known == Some(new) {
+    if placed == Some(new) {
         return Ok(moved(None, false));
     }
     let Some(machine) = machine else {

@@ -51,7 +51,8 @@ pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, entry: &[u8]
     let machine = event.machine(turn.definitions);
     let ttl_ms = ttl_ms(turn, scope)?;
     let dues = Dues::of(&event, machine, ttl_ms);
-    if let Some(timeout) = machine.and_then(|machine| machine.timeout(&event.state)).filter(|_| dues.timeout <= turn.now)
+    if let Some(timeout) =
+        machine.and_then(|machine| machine.timeout(&event.state)).filter(|_| dues.timeout <= turn.now)
     {
         return time_out(turn, scope, &mut event, timeout);
     }

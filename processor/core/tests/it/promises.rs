@@ -116,12 +116,7 @@ fn explaining_writes_nothing_and_agrees_with_deciding() {
 
 #[test]
 fn rules_that_this_version_does_not_perform_are_refused_at_the_door() {
-    for (action, what) in [
-        ("{type: chain, chain: c}", "`chain`"),
-        ("{type: state_machine, state_machine: m, fingerprint_fields: [action_type]}", "`state_machine`"),
-    ] {
-        refused(&format!("rules:\n  - name: r\n    action: {action}\n"), what);
-    }
+    refused("rules:\n  - name: r\n    action: {type: chain, chain: c}\n", "`chain`");
     refused("rules:\n  - {name: r, mute_time_intervals: [night], action: {type: allow}}\n", "time interval");
 }
 
