@@ -63,7 +63,7 @@ pub(super) fn plan<'m>(
     // A state that the machine does not know, since it was changed or the event was free-form: the machine begins anew.
     let known = event.map(|event| event.state.as_str());
     let placed = known.filter(|state| machine.is_none_or(|machine| machine.declares(state)));
-    let new = wanted.or(placed).or(machine.map(|machine| machine.initial_state.as_str())).unwrap_or(OPEN);
+    let new = wanted.or(placed).or_else(|| machine.map(|machine| machine.initial_state.as_str())).unwrap_or(OPEN);
     let moved = |effects: Option<&'m TransitionEffects>, notify| Plan {
         previous: known.map(str::to_owned),
         new: new.to_owned(),

@@ -11,20 +11,24 @@ use crate::turn::Turn;
 use acteon_rules::{ResumePoint, RuleAction, Verdict};
 use std::borrow::Cow;
 
-/// Whether the action is one that is told of now: it goes to a provider, into a chain or into a group, and has not
-/// done so before.
-fn is_told(decided: &Decided<'_, '_>) -> bool {
-    if matches!(decided.arrival.released_by, Some(Release::Event | Release::Group)) {
-        return false;
-    }
-    match decided.decision.verdict {
-        Verdict::Allow | Verdict::DefaultAllow | Verdict::Reroute { .. } | Verdict::Chain => true,
-        // A grouped action is told with its group, and never goes on by itself.
-        Verdict::Capture => {
-            matches!(decided.decision.rule.map(|rule| &rule.action), Some(RuleAction::Group { .. }))
-        }
-        _ => false,
-    }
+/// Whether the action goes to a provider or into a chain now, and has not done so before.
+fn goes_on(decided: &Decided<'_, '_>) -> bool {
+    !was_told(decided)
+        && matches!(
+            decided.decision.verdict,
+            Verdict::Allow | Verdict::DefaultAllow | Verdict::Reroute { .. } | Verdict::Chain
+        )
+}
+
+/// Whether it goes into a group: it is told of with that, and never goes on by itself.
+fn is_grouped(decided: &Decided<'_, '_>) -> bool {
+    !was_told(decided)
+        && matches!(decided.decision.rule.map(|rule| &rule.action), Some(RuleAction::Group { .. }))
+        && decided.decision.verdict == Verdict::Capture
+}
+
+fn was_told(decided: &Decided<'_, '_>) -> bool {
+    matches!(decided.arrival.released_by, Some(Release::Event | Release::Group))
 }
 
 /// Keeps the event of an admitted action: of a type that a machine tracks, or with a `fingerprint` or a `status` of its
@@ -33,13 +37,15 @@ pub(crate) fn track<S: State, E: Effects>(
     turn: &mut Turn<'_, S, E>,
     decided: &Decided<'_, '_>,
 ) -> Result<(), StateError> {
-    if !is_told(decided) {
+    let subject = decided.subject;
+    let tracking = turn.definitions.state_machines.tracking(subject.action_type);
+    // Groups look after the ends of their events themselves: a grouped action has one here where a machine asks for it.
+    let has_event = goes_on(decided) || (tracking.is_some() && is_grouped(decided));
+    if !has_event {
         return Ok(());
     }
-    let subject = decided.subject;
     let given = subject.fingerprint.filter(|fingerprint| !fingerprint.is_empty());
     let status = subject.status.filter(|status| !status.is_empty());
-    let tracking = turn.definitions.state_machines.tracking(subject.action_type);
     let fingerprint = match (given, tracking) {
         (Some(given), _) => fingerprint::limited(given),
         (None, Some(machine)) if fingerprint::has_value(&machine.tracked_fields, subject) => {

@@ -161,6 +161,28 @@ rules:
 }
 
 #[test]
+fn a_grouped_action_has_an_event_where_a_machine_tracks_its_type() {
+    let rules = format!(
+        "{ALERTS}
+  - name: group-cluster-alerts
+    priority: 5
+    condition: {{field: action.action_type, starts_with: cluster_}}
+    action: {{type: group, group_by: [metadata.cluster], group_wait_seconds: 30}}
+"
+    );
+    let mut tracking = alert();
+    tracking["track"] = json!({"action_types": ["cluster_down"], "fingerprint_fields": ["metadata.cluster"]});
+    let mut rig = rig(&rules, &[tracking]);
+    let prod = json!({"cluster": "prod"});
+    let grouped = rig.send(&action("cluster_down", &json!({"status": "firing", "metadata": prod})));
+    assert_eq!((kinds(&grouped.outcomes), moves(&grouped).len()), (vec!["grouped"], 1));
+    assert_eq!(pod(&mut rig, &prod), "suppressed");
+    let flushed = rig.advance_to(rig.now + seconds(30));
+    assert_eq!((flushed.dispatches.len(), moves(&flushed).len()), (1, 0));
+    assert_eq!(show(&mut rig, "prod")["count"], 1);
+}
+
+#[test]
 fn rules_ask_for_the_state_of_an_event() {
     let rules = "
 rules:
