@@ -13,6 +13,7 @@ use acteon_schemas::{Action, Coordinates, DecodeError, Outcome, OutcomeDetail, R
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use uuid::Uuid;
 
 /// An action that is about to be decided: for the first time, or as it goes on after having been held.
@@ -68,6 +69,7 @@ pub(crate) fn decide<S: State, E: Effects>(
         holds: 0,
     };
     let subject = subject(&action, &action_id, &payload);
+    policy::load(turn, &action.namespace, &action.tenant)?;
     if let Some(at) = &action.dispatch_at {
         return Ok(Stepped::Decided(at_its_time(turn, &arrival, subject, at)?));
     }
@@ -127,18 +129,31 @@ pub(crate) fn go<S: State, E: Effects>(
     arrival: &Arrival<'_>,
     mut subject: Subject<'_>,
 ) -> Result<Outcome, StateError> {
-    let definitions = turn.definitions;
-    let allowance = policy::before(turn, arrival, &subject)?;
-    let mut gates = Gates::new(turn.state, turn.now);
-    let decision = definitions.rules.walk(&mut subject, turn.now, arrival.resume, &mut gates, None)?;
-    let (pending, retry_after_ms) = gates.end();
-    let decided = Decided::new(turn, arrival, &subject, &decision);
-    let outcome = conclude(turn, &decided, allowance, pending, retry_after_ms)?;
+    let outcome = walk(turn, arrival, &mut subject)?;
     if arrival.released_by.is_some() {
         let scope = (&*arrival.action.namespace, &*arrival.action.tenant);
         recurring::follow(turn, scope, arrival.action_id, Some(arrival.identity), outcome)?;
     }
     Ok(outcome)
+}
+
+fn walk<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    arrival: &Arrival<'_>,
+    subject: &mut Subject<'_>,
+) -> Result<Outcome, StateError> {
+    let definitions = turn.definitions;
+    let mut allowance = match policy::before(turn, arrival, subject)? {
+        ControlFlow::Continue(allowance) => allowance,
+        ControlFlow::Break(outcome) => return Ok(outcome),
+    };
+    let mut gates = Gates::new(turn.state, turn.now);
+    let mut decision = definitions.rules.walk(subject, turn.now, arrival.resume, &mut gates, None)?;
+    let (pending, retry_after_ms) = gates.end();
+    policy::steer(turn, subject, &mut decision, &mut allowance)?;
+    let note = policy::note(&allowance, subject.tenant);
+    let decided = Decided { note, ..Decided::new(turn, arrival, subject, &decision) };
+    conclude(turn, &decided, allowance, pending, retry_after_ms)
 }
 
 /// Turns a decision into effects. What the gates counted is kept only where the action goes on.
@@ -171,7 +186,7 @@ fn conclude<S: State, E: Effects>(
         | Verdict::Capture
         | Verdict::Delayed => {}
     }
-    if let Some(refused) = policy::after(turn, decided, allowance)? {
+    if let Some(refused) = policy::after(turn, decided, &allowance)? {
         return Ok(refused);
     }
     let refused = match refusal(turn, decided) {
@@ -184,6 +199,7 @@ fn conclude<S: State, E: Effects>(
     for Pending { key, value } in pending {
         turn.state.put(&key, &value);
     }
+    policy::count(turn, decided, allowance);
     capture::copies(turn, decided)?;
     event::track(turn, decided)?;
     match &decision.verdict {

@@ -4,7 +4,7 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, dedup, event, group, ids, queue, recurring, schedule, throttle};
+use crate::{approval, dedup, event, group, ids, policy, queue, recurring, schedule, throttle};
 use acteon_schemas::{
     AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
     OutcomeRecord, partition_of, tenant_key,
@@ -38,6 +38,7 @@ pub(crate) fn perform<S: State, E: Effects>(
         turn.effects.dead_letter(DeadLetterReason { code: "WRONG_PARTITION".to_owned(), message });
         return Ok(Stepped::DeadLettered);
     }
+    policy::load(turn, &command.namespace, &command.tenant)?;
     let reply = carry_out(turn, &command, input)?;
     answer(turn, &command, input, &reply);
     Ok(Stepped::Commanded)
@@ -90,7 +91,12 @@ fn carry_out<S: State, E: Effects>(
         CommandKind::FlushGroup { group } => group::flush(turn, namespace, tenant, group),
         CommandKind::ListGroups { page } => group::list(turn.state, namespace, tenant, page),
         CommandKind::ShowGroup { group } => group::show(turn.state, namespace, tenant, group),
-        other => Ok(Reply::invalid(format!("`{}` is not performed by this version", other.name()))),
+        other => {
+            let identity = ids::identity(namespace, tenant, &command.id, input.origin());
+            let scope = (namespace, tenant);
+            let reply = policy::command(turn, scope, other, command.issued_by.as_deref(), &identity)?;
+            Ok(reply.unwrap_or_else(|| Reply::invalid(format!("`{}` is not performed by this version", other.name()))))
+        }
     }
 }
 
@@ -154,7 +160,7 @@ fn answer<S, E: Effects>(turn: &mut Turn<'_, S, E>, command: &Command, input: &I
             dispatched_at: turn.now,
             completed_at: Some(turn.now),
             duration_ms: Some(0),
-            expires_at: turn.definitions.audit_expires_at(turn.now),
+            expires_at: turn.audit_expires_at(),
             released_by: None,
             chain_id: None,
             definitions_version: turn.definitions.version,

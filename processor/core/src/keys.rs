@@ -149,6 +149,17 @@ pub(crate) fn scoped(out: &mut Vec<u8>, store: Store, namespace: &str, tenant: &
     push_text(out, tenant);
 }
 
+/// The namespace and the tenant of a key that [`scoped`] began.
+pub(crate) fn scope(key: &[u8]) -> Option<(&str, &str)> {
+    fn take(bytes: &[u8]) -> Option<(&str, &[u8])> {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (text, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+        Some((std::str::from_utf8(text).ok()?, rest))
+    }
+    let (namespace, rest) = take(key.get(1..)?)?;
+    Some((namespace, take(rest)?.0))
+}
+
 /// Appends a text behind its length.
 pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
     // Names are limited to 256 bytes and keys to 1 KiB; what is longer (a field's value) is cut out of order but
@@ -177,6 +188,7 @@ mod tests {
         scoped(&mut a, Store::Dedup, "ab", "c");
         scoped(&mut b, Store::Dedup, "a", "bc");
         assert_ne!(a, b);
+        assert_eq!((scope(&a), scope(&b), scope(&a[..4])), (Some(("ab", "c")), Some(("a", "bc")), None));
         assert_eq!(Store::of(&a), Some(Store::Dedup));
         assert_eq!(Store::of(b"\xff"), None);
         assert_eq!(Store::of(b""), None);

@@ -51,7 +51,7 @@ impl Progress<'_> {
             dispatched_at: self.began,
             completed_at: Some(now),
             duration_ms: Some(u64::try_from(now.saturating_sub(self.began)).unwrap_or(0)),
-            expires_at: turn.definitions.audit_expires_at(now),
+            expires_at: turn.audit_expires_at(),
             released_by: None,
             chain_id: None,
             definitions_version: turn.definitions.version,

@@ -21,6 +21,10 @@ pub(crate) struct Decided<'a, 'r> {
     pub(crate) now: i64,
     /// Whether it is about a copy, which nobody waits for the answer of.
     pub(crate) copy: bool,
+    /// When its audit record may be deleted.
+    pub(crate) expires_at: Option<i64>,
+    /// The quota that it exceeds and passes all the same, for the audit record.
+    pub(crate) note: Option<Value>,
 }
 
 impl<'a, 'r> Decided<'a, 'r> {
@@ -30,7 +34,16 @@ impl<'a, 'r> Decided<'a, 'r> {
         subject: &'a Subject<'a>,
         decision: &'a Decision<'r>,
     ) -> Self {
-        Self { arrival, subject, decision, definitions: turn.definitions, now: turn.now, copy: false }
+        Self {
+            arrival,
+            subject,
+            decision,
+            definitions: turn.definitions,
+            now: turn.now,
+            copy: false,
+            expires_at: turn.audit_expires_at(),
+            note: None,
+        }
     }
 
     pub(crate) fn original_provider(&self) -> Option<Cow<'_, str>> {
@@ -74,7 +87,10 @@ impl<'a, 'r> Decided<'a, 'r> {
         });
     }
 
-    fn audit(&self, outcome: Outcome, details: Option<Value>, effects: &mut impl Effects) {
+    fn audit(&self, outcome: Outcome, mut details: Option<Value>, effects: &mut impl Effects) {
+        if let Some(note) = &self.note {
+            details.get_or_insert_with(|| json!({}))["quota"] = note.clone();
+        }
         let done = outcome != Outcome::Dispatched;
         effects.audit(&AuditRecord {
             id: Cow::Owned(ids::audit_id(&self.arrival.identity)),
@@ -99,7 +115,7 @@ impl<'a, 'r> Decided<'a, 'r> {
             dispatched_at: self.now,
             completed_at: done.then_some(self.now),
             duration_ms: done.then_some(0),
-            expires_at: self.definitions.audit_expires_at(self.now),
+            expires_at: self.expires_at,
             released_by: self.released_by(),
             chain_id: None,
             definitions_version: self.definitions.version,
@@ -162,6 +178,7 @@ pub(crate) fn end_held<S: State, E: Effects>(
 ) -> Result<(), StateError> {
     let definitions = turn.definitions;
     let action = held.action(store)?;
+    crate::policy::load(turn, &action.namespace, &action.tenant)?;
     let came: Value = serde_json::from_str(action.payload.get())
         .map_err(|_| StateError::Corrupt { store: store.name(), problem: "the held payload can't be decoded" })?;
     let arrival = Arrival {

@@ -1,5 +1,4 @@
 use crate::effect::Effects;
-use crate::ids;
 use crate::input::Input;
 use crate::keys::{self, Store};
 use crate::progress::Progress;
@@ -8,6 +7,7 @@ use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
 use crate::value;
+use crate::{ids, policy};
 use acteon_schemas::{
     AuditLabels, AuditPhase, AuditRecord, DeadLetterReason, DecodeError, DispatchContext, Outcome, OutcomeDetail,
     OutcomeRecord, ProviderResult, ResultStatus, check_depth, check_size,
@@ -40,6 +40,7 @@ pub(crate) fn complete<S: State, E: Effects>(
             return Ok(Stepped::DeadLettered);
         }
     };
+    policy::load(turn, &result.namespace, &result.tenant)?;
     let mut key = Vec::with_capacity(96);
     keys::scoped(&mut key, Store::Seen, &result.namespace, &result.tenant);
     let start = key.len();
@@ -167,7 +168,7 @@ fn audit<S, E: Effects>(turn: &mut Turn<'_, S, E>, result: &ProviderResult<'_>, 
         dispatched_at: result.decided_at,
         completed_at: Some(now),
         duration_ms: Some(u64::try_from(now.saturating_sub(result.decided_at)).unwrap_or(0)),
-        expires_at: turn.definitions.audit_expires_at(now),
+        expires_at: turn.audit_expires_at(),
         released_by: result.released_by.clone(),
         chain_id: None,
         definitions_version: turn.definitions.version,

@@ -1,6 +1,7 @@
 use crate::definitions::Definitions;
 use crate::effect::Effects;
 use crate::input::{Input, InputKind, Task};
+use crate::policy::Loaded;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
 use crate::{action, command, result, timer};
@@ -48,7 +49,7 @@ pub fn step<S: State>(
     input: &Input<'_>,
     effects: &mut impl Effects,
 ) -> Result<Stepped, StepError> {
-    let turn = &mut Turn { definitions, task, now, state, effects };
+    let turn = &mut Turn { definitions, task, now, policy: Loaded::default(), state, effects };
     Ok(match input.kind {
         InputKind::Action | InputKind::Repartitioned => action::decide(turn, input)?,
         InputKind::Command => command::perform(turn, input)?,

@@ -2,7 +2,8 @@
 
 use crate::effect::Effects;
 use crate::input::Input;
-use crate::keys::Store;
+use crate::keys::{self, Store};
+use crate::policy;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
@@ -17,6 +18,9 @@ pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, input: &Inpu
         return Ok(Stepped::Stale);
     }
     let entry = entry.to_vec();
+    if let Some((namespace, tenant)) = keys::scope(key) {
+        policy::load(turn, namespace, tenant)?;
+    }
     match store {
         Store::Approval => approval::fire(turn, key, &entry),
         Store::Event => event::fire(turn, &entry),

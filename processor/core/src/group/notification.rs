@@ -192,7 +192,7 @@ fn tell<S, E: Effects>(
         dispatched_at: turn.now,
         completed_at: Some(turn.now),
         duration_ms: Some(0),
-        expires_at: turn.definitions.audit_expires_at(turn.now),
+        expires_at: turn.audit_expires_at(),
         released_by: None,
         chain_id: None,
         definitions_version: turn.definitions.version,

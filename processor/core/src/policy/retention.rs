@@ -1,0 +1,93 @@
+//! How long a tenant's state and records are kept.
+
+use super::record::{edit, load, store};
+use crate::reply::Reply;
+use crate::state::{State, StateError};
+use crate::turn::Turn;
+use acteon_schemas::RetentionDefinition;
+use serde_json::{Value, json};
+
+/// Longest time that a policy may ask for, in seconds (100 years).
+const MAX_TTL_SECONDS: u64 = 100 * 366 * 24 * 3600;
+
+impl<S, E> Turn<'_, S, E> {
+    /// When an audit record of this moment may be deleted: as the tenant's retention says, where that has been looked up,
+    /// else as the settings say.
+    pub(crate) fn audit_expires_at(&self) -> Option<i64> {
+        let retention = self.policy.get().and_then(|policy| policy.retention.as_ref()).filter(|found| applies(found));
+        match retention {
+            Some(RetentionDefinition { compliance_hold: true, .. }) => None,
+            Some(RetentionDefinition { audit_ttl_seconds: Some(seconds), .. }) => {
+                Some(self.now.saturating_add_unsigned(seconds.saturating_mul(1000)))
+            }
+            _ => self.definitions.audit_expires_at(self.now),
+        }
+    }
+}
+
+fn applies(retention: &RetentionDefinition) -> bool {
+    retention.enabled.unwrap_or(true)
+}
+
+/// `set_retention`.
+pub(crate) fn set<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    scope: (&str, &str),
+    retention: &RetentionDefinition,
+) -> Result<Reply, StateError> {
+    for (name, seconds) in [
+        ("audit_ttl_seconds", retention.audit_ttl_seconds),
+        ("state_ttl_seconds", retention.state_ttl_seconds),
+        ("event_ttl_seconds", retention.event_ttl_seconds),
+    ] {
+        if seconds.is_some_and(|seconds| seconds == 0 || seconds > MAX_TTL_SECONDS) {
+            return Ok(Reply::invalid(format!("`{name}` must be 1 to {MAX_TTL_SECONDS} seconds")));
+        }
+    }
+    let mut policy = edit(turn, scope.0, scope.1)?;
+    policy.retention = Some(retention.clone());
+    Ok(match store(turn, scope.0, scope.1, policy) {
+        Ok(()) => Reply::done(shown(scope, retention)),
+        Err(refused) => refused,
+    })
+}
+
+/// `delete_retention`.
+pub(crate) fn delete<S: State, E>(turn: &mut Turn<'_, S, E>, scope: (&str, &str)) -> Result<Reply, StateError> {
+    let mut policy = edit(turn, scope.0, scope.1)?;
+    let Some(retention) = policy.retention.take() else {
+        return Ok(Reply::not_found(format!("{}/{} has no retention of its own", scope.0, scope.1)));
+    };
+    Ok(match store(turn, scope.0, scope.1, policy) {
+        Ok(()) => Reply::done(shown(scope, &retention)),
+        Err(refused) => refused,
+    })
+}
+
+/// `show_retention`: a list, as there is one or none.
+pub(crate) fn show<S: State, E>(turn: &mut Turn<'_, S, E>, scope: (&str, &str)) -> Result<Reply, StateError> {
+    let policy = load(turn, scope.0, scope.1)?;
+    let policies: Vec<Value> =
+        policy.iter().filter_map(|policy| policy.retention.as_ref()).map(|found| shown(scope, found)).collect();
+    Ok(Reply::done(json!({"count": policies.len(), "policies": policies})))
+}
+
+fn shown(scope: (&str, &str), retention: &RetentionDefinition) -> Value {
+    let mut shown = json!({
+        "namespace": scope.0, "tenant": scope.1, "enabled": applies(retention),
+        "compliance_hold": retention.compliance_hold,
+    });
+    for (name, seconds) in [
+        ("audit_ttl_seconds", retention.audit_ttl_seconds),
+        ("state_ttl_seconds", retention.state_ttl_seconds),
+        ("event_ttl_seconds", retention.event_ttl_seconds),
+    ] {
+        if let Some(seconds) = seconds {
+            shown[name] = json!(seconds);
+        }
+    }
+    if let Some(description) = &retention.description {
+        shown["description"] = json!(description);
+    }
+    shown
+}

@@ -1,0 +1,203 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use crate::rig::{Rig, START, kinds, parts};
+use serde_json::{Value, json};
+
+fn rig(rules: &str) -> Rig {
+    Rig::new(parts(rules))
+}
+
+fn outcome(rig: &mut Rig, id: usize, payload: &Value) -> String {
+    let effects = rig.action(&format!("a{id}"), payload);
+    kinds(&effects.outcomes)[0].to_owned()
+}
+
+#[test]
+fn a_quota_blocks_what_is_over_it_until_its_window_has_rolled_on() {
+    for limit in [500, 200] {
+        let mut rig =
+            rig("rules:\n  - {name: tests, condition: {field: action.payload.test, eq: true}, action: {type: deny}}\n");
+        let (set, _) = rig.command(&json!({"set_quota": {"quota": {"max_actions": limit, "window": "hourly"}}}));
+        assert_eq!(
+            (&set["limit"], &set["used"], &set["overage_behavior"]),
+            (&json!(limit), &json!(0), &json!("block"))
+        );
+        for id in 0..limit {
+            assert_eq!(outcome(&mut rig, id, &json!({})), "dispatched");
+            assert_eq!(
+                outcome(&mut rig, id, &json!({"test": true})),
+                if id + 1 < limit { "suppressed" } else { "quota_exceeded" }
+            );
+        }
+        let effects = rig.action("over", &json!({}));
+        let told = &effects.outcomes[0]["detail"]["QuotaExceeded"];
+        assert_eq!(told, &json!({"tenant": "t", "limit": limit, "used": limit, "overage_behavior": "block"}));
+        let (listed, _) = rig.command(&json!({"list_quotas": {}}));
+        let quota = &listed["quotas"][0];
+        assert_eq!((&quota["remaining"], &quota["window"]), (&json!(0), &json!("hourly")));
+        assert_eq!(quota["resets_at"], "2026-03-02T16:00:00Z");
+        // A clock that goes back is held by the partition's clock; a moment before the hour is over, nothing has rolled on.
+        rig.now = START + 3_599_999;
+        assert_eq!(outcome(&mut rig, 9_000, &json!({})), "quota_exceeded");
+        rig.now = START + 3_600_000;
+        assert_eq!(outcome(&mut rig, 9_001, &json!({})), "dispatched");
+    }
+}
+
+#[test]
+fn quotas_warn_degrade_and_notify() {
+    let mut rig = rig("rules: []\n");
+    let set = |rig: &mut Rig, behavior: Value, provider: Value| {
+        let quota =
+            json!({"id": "q", "max_actions": 1, "window": "60", "overage_behavior": behavior, "provider": provider});
+        let (answer, _) = rig.command(&json!({"set_quota": {"quota": quota}}));
+        assert_eq!(answer["window"], json!({"custom": {"seconds": 60}}), "{answer}");
+    };
+    set(&mut rig, json!({"degrade": {"fallback_provider": "sms"}}), json!("webhook"));
+    assert_eq!(outcome(&mut rig, 0, &json!({})), "dispatched");
+    let effects = rig.action("a1", &json!({}));
+    let dispatch = &effects.dispatches[0];
+    assert_eq!((&dispatch["provider"], &dispatch["original_provider"]), (&json!("sms"), &json!("webhook")));
+    assert_eq!(effects.audit.len(), 2, "told once");
+    assert_eq!(effects.audit[1]["outcome_details"]["quota"]["overage_behavior"], "degrade:sms");
+    assert_eq!(rig.action("a2", &json!({})).audit.len(), 1);
+
+    set(&mut rig, json!({"notify": {"target": "email"}}), json!(null));
+    rig.now += 60_000;
+    assert_eq!(rig.action("a3", &json!({})).dispatches.len(), 1);
+    let effects = rig.action("a4", &json!({}));
+    let providers: Vec<&Value> = effects.dispatches.iter().map(|dispatch| &dispatch["provider"]).collect();
+    assert_eq!(providers, ["email", "webhook"]);
+    let noticed = rig.result(&effects.dispatches[0], true);
+    assert_eq!((noticed.outcomes.len(), &noticed.audit[0]["outcome"]), (0, &json!("notice_sent")));
+    assert_eq!(rig.action("a5", &json!({})).dispatches.len(), 1, "once a window");
+
+    let deleted = rig.command(&json!({"delete_quota": {"quota_id": "q"}})).0;
+    assert_eq!(deleted["id"], "q");
+    assert_eq!(rig.command(&json!({"delete_quota": {"quota_id": "q"}})).0["code"], "NOT_FOUND");
+    assert_eq!(rig.action("a6", &json!({})).audit.len(), 1);
+}
+
+#[test]
+fn bad_commands_are_refused_and_say_why() {
+    let mut rig = rig("rules: []\n");
+    let silence = |silence: Value| json!({"create_silence": {"silence": silence}});
+    let quota = |quota: Value| json!({"set_quota": {"quota": quota}});
+    let host = json!([{"name": "host", "value": "a"}]);
+    for (command, part) in [
+        (quota(json!({"max_actions": 1, "window": "yearly"})), "`window`: `yearly`"),
+        (quota(json!({"max_actions": 1, "window": "0"})), "`window`"),
+        (quota(json!({"max_actions": 1, "window": "31622401"})), "`window`"),
+        (
+            quota(json!({"max_actions": 1, "window": "daily", "provider": "pigeon"})),
+            "`provider`: no provider named `pigeon`",
+        ),
+        (
+            quota(json!({"max_actions": 1, "window": "daily", "overage_behavior": {"notify": {"target": "x"}}})),
+            "`target`",
+        ),
+        (
+            quota(json!({"max_actions": 1, "window": "daily", "provider": "sms",
+                "overage_behavior": {"degrade": {"fallback_provider": "sms"}}})),
+            "is the provider that the quota is for",
+        ),
+        (silence(json!({"matchers": [], "duration_seconds": 1})), "`matchers` has 0"),
+        (silence(json!({"matchers": host})), "one of `ends_at` and `duration_seconds`"),
+        (silence(json!({"matchers": host, "ends_at": "soon"})), "`soon` is not a time"),
+        (
+            silence(json!({"matchers": host, "ends_at": "2026-03-02T14:00:00Z", "starts_at": "2026-03-02T13:00:00Z"})),
+            "would have ended",
+        ),
+        (silence(json!({"matchers": host, "duration_seconds": 0})), "ends before it begins"),
+        (
+            silence(json!({"matchers": [{"name": "h", "value": "a)|(b", "op": "regex"}], "duration_seconds": 9})),
+            "matcher `h`",
+        ),
+        (json!({"set_retention": {"retention": {"audit_ttl_seconds": 0}}}), "`audit_ttl_seconds`"),
+    ] {
+        let (answer, _) = rig.command(&command);
+        assert_eq!(answer["code"], "INVALID", "{command}: {answer}");
+        assert!(answer["message"].as_str().unwrap().contains(part), "{command}: {answer}");
+    }
+    assert_eq!(rig.command(&json!({"delete_silence": {"silence_id": "x"}})).0["code"], "NOT_FOUND");
+    assert_eq!(rig.command(&json!({"delete_retention": {}})).0["code"], "NOT_FOUND");
+}
+
+#[test]
+fn silences_match_labels_and_fields_while_they_last() {
+    for (matchers, silenced) in [
+        (json!([{"name": "payload.host", "value": "db-1"}]), true),
+        (json!([{"name": "payload.host", "value": "db", "op": "regex"}]), false),
+        (json!([{"name": "payload.host", "value": "db-[0-9]", "op": "regex"}]), true),
+        (json!([{"name": "payload.host", "value": "web.*", "op": "not_regex"}]), true),
+        (json!([{"name": "action_type", "value": "order"}, {"name": "provider", "value": "sms"}]), false),
+        (json!([{"name": "payload.size", "value": "3"}]), true),
+        (json!([{"name": "missing label", "value": ""}]), true),
+        (json!([{"name": "missing", "value": "", "op": "not_equal"}]), false),
+    ] {
+        let mut rig = rig("rules:\n  - {name: once, action: {type: deduplicate, ttl_seconds: 60}}\n");
+        let silence = json!({"id": "s", "matchers": matchers, "duration_seconds": 60, "comment": "works"});
+        let (created, _) = rig.command(&json!({"create_silence": {"silence": silence}}));
+        assert_eq!((&created["status"], &created["created_by"]), (&json!("active"), &json!("ann")), "{created}");
+        let payload = json!({"host": "db-1", "size": 3});
+        let expected = if silenced { "silenced" } else { "dispatched" };
+        assert_eq!(outcome(&mut rig, 1, &payload), expected, "{matchers}");
+        rig.now += 59_999;
+        assert_eq!(outcome(&mut rig, 2, &payload), expected, "{matchers}");
+        rig.now += 1;
+        // What was silenced was not remembered as seen.
+        assert_eq!(outcome(&mut rig, 1, &payload), "dispatched");
+    }
+}
+
+#[test]
+fn silences_are_changed_ended_and_listed() {
+    let mut rig = rig("rules: []\n");
+    let silence = json!({"matchers": [{"name": "provider", "value": "webhook"}], "duration_seconds": 60});
+    let id = rig.command(&json!({"create_silence": {"silence": silence}})).0["id"].clone();
+    let longer = json!({"update_silence": {"silence_id": id, "ends_at": "2026-03-02T16:00:00Z", "comment": "more"}});
+    assert_eq!(rig.command(&longer).0["comment"], "more");
+    rig.now += 61_000;
+    assert_eq!(outcome(&mut rig, 0, &json!({})), "silenced");
+    assert_eq!(rig.command(&json!({"delete_silence": {"silence_id": id}})).0["status"], "expired");
+    assert_eq!(outcome(&mut rig, 1, &json!({})), "dispatched");
+    assert_eq!(rig.command(&longer).0["code"], "CONFLICT");
+    assert_eq!(rig.command(&json!({"list_silences": {}})).0["count"], 0);
+    assert_eq!(rig.command(&json!({"list_silences": {"include_expired": true}})).0["count"], 1);
+    rig.now += 5 * 24 * 3_600_000;
+    assert_eq!(rig.command(&json!({"list_silences": {"include_expired": true}})).0["count"], 0);
+}
+
+#[test]
+fn intervals_mute_the_rule_that_decides() {
+    let mut parts = parts(
+        "rules:\n  - {name: night, condition: {field: action.payload.n, eq: 1}, mute_time_intervals: [office], action: {type: allow}}\n  - {name: day, active_time_intervals: [office], action: {type: allow}}\n",
+    );
+    let office = json!({"name": "office", "location": "America/New_York", "time_ranges": [{"times": [{"start": "09:00", "end": "17:00"}]}]});
+    parts.time_intervals = vec![serde_json::from_value(office).unwrap()];
+    let mut rig = Rig::new(parts);
+    let effects = rig.action("a", &json!({"n": 1}));
+    let muted = json!({"interval": "office", "reason": "mute_time_interval", "matched_rule": "night"});
+    assert_eq!(effects.outcomes[0]["detail"]["Muted"], muted);
+    assert_eq!(outcome(&mut rig, 1, &json!({})), "dispatched");
+    rig.now += 7 * 3_600_000;
+    assert_eq!(outcome(&mut rig, 2, &json!({"n": 1})), "dispatched");
+    let effects = rig.action("b", &json!({}));
+    assert_eq!(effects.outcomes[0]["detail"]["Muted"]["reason"], "active_time_interval");
+}
+
+#[test]
+fn retention_says_when_audit_records_may_go() {
+    let mut rig = rig("rules: []\n");
+    assert_eq!(rig.action("a", &json!({})).audit[0].get("expires_at"), None);
+    let set = |retention: Value| json!({"set_retention": {"retention": retention}});
+    rig.command(&set(json!({"audit_ttl_seconds": 60})));
+    let effects = rig.action("b", &json!({}));
+    assert_eq!(effects.audit[0]["expires_at"], START + 60_000);
+    assert_eq!(rig.result(&effects.dispatches[0], true).audit[0]["expires_at"], START + 60_000);
+    assert_eq!(rig.command(&json!({"show_retention": {}})).0["policies"][0]["audit_ttl_seconds"], 60);
+    rig.command(&set(json!({"audit_ttl_seconds": 60, "compliance_hold": true})));
+    assert_eq!(rig.action("c", &json!({})).audit[0].get("expires_at"), None);
+    rig.command(&json!({"delete_retention": {}}));
+    assert_eq!(rig.command(&json!({"show_retention": {}})).0["count"], 0);
+}
