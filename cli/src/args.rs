@@ -50,9 +50,27 @@ pub(crate) enum Command {
     Produce(command::produce::Produce),
     Tail(command::tail::Tail),
     #[command(subcommand)]
-    Dedup(command::operator::Dedup),
+    Events(command::operator::events::Events),
     #[command(subcommand)]
-    Throttle(command::operator::Throttle),
+    Approvals(command::operator::approvals::Approvals),
+    #[command(subcommand)]
+    Groups(command::operator::groups::Groups),
+    #[command(subcommand)]
+    Chains(command::operator::chains::Chains),
+    #[command(subcommand)]
+    Scheduled(command::operator::scheduled::ScheduledActions),
+    #[command(subcommand)]
+    Recurring(command::operator::recurring::Recurring),
+    #[command(subcommand)]
+    Quotas(command::operator::quotas::Quotas),
+    #[command(subcommand)]
+    Silences(command::operator::silences::Silences),
+    #[command(subcommand)]
+    Retention(command::operator::retention::Retention),
+    #[command(subcommand)]
+    Dedup(command::operator::dedup::Dedup),
+    #[command(subcommand)]
+    Throttle(command::operator::dedup::Throttle),
     #[command(subcommand)]
     Config(command::config::ConfigCommand),
 }

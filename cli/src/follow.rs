@@ -1,5 +1,6 @@
 //! Reading a topic from where one chooses, committed records only, outside any consumer group.
 
+use acteon_schemas::partition_of;
 use acteon_topology::KafkaConfig;
 use anyhow::{Context as _, Result};
 use rdkafka::config::RDKafkaLogLevel;
@@ -43,7 +44,7 @@ impl ClientContext for Quiet {
 
 impl ConsumerContext for Quiet {}
 
-/// A reader of one topic, all partitions.
+/// A reader of one topic, all partitions or one.
 pub(crate) struct Follower {
     consumer: BaseConsumer<Quiet>,
     partitions: usize,
@@ -62,6 +63,18 @@ pub(crate) enum Next<'f> {
 impl Follower {
     /// Starts to read. When it returns, the places to begin at are fixed.
     pub(crate) fn start(kafka: &KafkaConfig, topic: &str, from: From) -> Result<Self> {
+        Self::of(kafka, topic, from, |partitions| partitions)
+    }
+
+    /// Starts to read the one partition that records with this key are in.
+    pub(crate) fn of_key(kafka: &KafkaConfig, topic: &str, key: &[u8], from: From) -> Result<Self> {
+        Self::of(kafka, topic, from, |partitions| {
+            let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+            vec![partition_of(key, count)]
+        })
+    }
+
+    fn of(kafka: &KafkaConfig, topic: &str, from: From, choose: impl FnOnce(Vec<i32>) -> Vec<i32>) -> Result<Self> {
         let consumer: BaseConsumer<Quiet> = kafka
             .client()
             .set("group.id", GROUP_ID)
@@ -73,7 +86,7 @@ impl Follower {
             .set("queued.max.messages.kbytes", READ_AHEAD_KB)
             .set("fetch.wait.max.ms", "100")
             .create_with_context(Quiet)?;
-        let partitions = partitions(consumer.client(), kafka, topic)?;
+        let partitions = choose(partitions(consumer.client(), kafka, topic)?);
         let mut start = TopicPartitionList::new();
         for &partition in &partitions {
             let offset = match from {

@@ -14,6 +14,7 @@ mod service;
 
 use args::{Cli, Command};
 use clap::Parser as _;
+use command::operator::Operator as _;
 use exit::Exit;
 use std::process::ExitCode;
 
@@ -49,6 +50,15 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Rules(rules) => rules.run(global),
         Command::Produce(produce) => produce.run(global),
         Command::Tail(tail) => tail.run(global),
+        Command::Events(events) => events.run(global),
+        Command::Approvals(approvals) => approvals.run(global),
+        Command::Groups(groups) => groups.run(global),
+        Command::Chains(chains) => chains.run(global),
+        Command::Scheduled(scheduled) => scheduled.run(global),
+        Command::Recurring(recurring) => recurring.run(global),
+        Command::Quotas(quotas) => quotas.run(global),
+        Command::Silences(silences) => silences.run(global),
+        Command::Retention(retention) => retention.run(global),
         Command::Dedup(dedup) => dedup.run(global),
         Command::Throttle(throttle) => throttle.run(global),
         Command::Config(config) => config.run(global),

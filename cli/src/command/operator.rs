@@ -1,107 +1,125 @@
-//! What an operator asks of one tenant's state: records of the commands topic.
+//! What an operator asks of one tenant's state: a record of the commands topic, and the wait for its answer, a record of
+//! the outcomes topic with the command's id.
+//!
+//! Each feature's file says what can be asked and which columns its lists have; sending, waiting and showing are the same
+//! for all.
+
+mod answer;
+pub(crate) mod approvals;
+pub(crate) mod chains;
+pub(crate) mod dedup;
+pub(crate) mod events;
+pub(crate) mod groups;
+mod input;
+pub(crate) mod quotas;
+pub(crate) mod recurring;
+pub(crate) mod retention;
+pub(crate) mod scheduled;
+mod send;
+pub(crate) mod silences;
 
 use crate::args::Global;
 use crate::clock;
-use crate::command::produce::Sender;
+use crate::duration;
 use crate::exit::Exit;
-use crate::output::Output;
-use acteon_schemas::{Command, CommandKind, tenant_key};
+use acteon_schemas::{Command, CommandKind, Page};
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::Args;
+use std::time::Duration;
 use uuid::Uuid;
 
-/// Deduplication state
-#[derive(Debug, Subcommand)]
-pub(crate) enum Dedup {
-    Forget(Forget),
-}
-
-/// Throttle state
-#[derive(Debug, Subcommand)]
-pub(crate) enum Throttle {
-    Reset(Reset),
-}
-
-/// Forget that a deduplication key was seen: the next action with it passes
+/// What every command to a tenant's state takes.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  acteon dedup forget --namespace monitoring --tenant acme-corp --key db-unreachable")]
-pub(crate) struct Forget {
-    #[command(flatten)]
-    scope: Scope,
-    /// The deduplication key
-    #[arg(long)]
-    key: String,
-}
-
-/// Forget what a throttle rule has counted for a tenant
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  acteon throttle reset --namespace notifications --tenant tenant-1 --rule throttle-notifications")]
-pub(crate) struct Reset {
-    #[command(flatten)]
-    scope: Scope,
-    /// The rule's name
-    #[arg(long)]
-    rule: String,
-}
-
-#[derive(Debug, Args)]
-struct Scope {
+pub(crate) struct Ask {
     /// The namespace
-    #[arg(long)]
+    #[arg(long, env = "ACTEON_NAMESPACE")]
     namespace: String,
     /// The tenant
-    #[arg(long)]
+    #[arg(long, env = "ACTEON_TENANT")]
     tenant: String,
+    /// Who asks, for the audit records
+    #[arg(long, env = "USER", value_name = "NAME")]
+    by: Option<String>,
+    /// Give up when there is no answer for this long
+    #[arg(long, default_value = "10s", value_parser = duration::parse, value_name = "TIME")]
+    timeout: Duration,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Dedup {
-    pub(crate) fn run(&self, global: &Global) -> Result<Exit> {
-        let Self::Forget(forget) = self;
-        send(global, &forget.scope, CommandKind::ForgetDedupKey { dedup_key: forget.key.clone() })
+/// Which part of a list is asked for.
+#[derive(Debug, Args)]
+pub(crate) struct Part {
+    /// Most entries; 1,000 at most [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: Option<u32>,
+    /// Go on behind a part: what its last line says
+    #[arg(long, value_name = "NEXT")]
+    after: Option<String>,
+}
+
+impl Part {
+    fn page(&self) -> Page {
+        Page { limit: self.limit, after: self.after.clone() }
     }
 }
 
-impl Throttle {
-    pub(crate) fn run(&self, global: &Global) -> Result<Exit> {
-        let Self::Reset(reset) = self;
-        send(global, &reset.scope, CommandKind::ResetThrottle { rule: reset.rule.clone() })
+/// How an answer is shown to people.
+#[derive(Debug, Clone, Copy)]
+enum View {
+    /// A list, with these of its entries' fields as columns.
+    List(&'static [&'static str]),
+    /// All fields, one a line; lists of objects as tables below.
+    Fields,
+}
+
+/// One question to the processor.
+pub(crate) struct Request<'r> {
+    ask: &'r Ask,
+    kind: CommandKind,
+    view: View,
+}
+
+/// A group of commands on one feature.
+pub(crate) trait Operator {
+    /// What the arguments ask for.
+    ///
+    /// # Errors
+    /// An argument names a file that can't be read, or holds no JSON of the expected shape.
+    fn request(&self) -> Result<Request<'_>>;
+
+    /// Asks, waits and shows the answer.
+    ///
+    /// # Errors
+    /// Kafka can't be reached, the command is refused before it is sent, or no answer comes in time.
+    fn run(&self, global: &Global) -> Result<Exit> {
+        self.request()?.perform(global)
     }
 }
 
-fn send(global: &Global, scope: &Scope, kind: CommandKind) -> Result<Exit> {
-    let config = global.load_quietly()?;
-    let topic = config.topology.names.commands();
-    let command = Command {
-        id: Uuid::new_v4().to_string(),
-        namespace: scope.namespace.clone(),
-        tenant: scope.tenant.clone(),
-        issued_at: clock::now_ms(),
-        issued_by: None,
-        command: kind,
-    };
-    let value = serde_json::to_vec(&command)?;
-    // What the processor would refuse is refused here, where someone reads it.
-    Command::decode(&value)?;
-    let mut sender = Sender::start(&config.kafka, topic)?;
-    sender.send(0, Some(tenant_key(&scope.namespace, &scope.tenant).as_bytes()), &value)?;
-    let report = sender.finish()?;
-    let mut output = Output::stdout();
-    if scope.json {
-        output.json(&command)?;
-    } else {
-        let place = match report.first().map(|report| &report.place) {
-            Some(Ok((partition, offset))) => format!(" to {topic}/{partition}/{offset}"),
-            _ => String::new(),
+impl Ask {
+    fn list(&self, kind: CommandKind, columns: &'static [&'static str]) -> Request<'_> {
+        Request { ask: self, kind, view: View::List(columns) }
+    }
+
+    fn act(&self, kind: CommandKind) -> Request<'_> {
+        Request { ask: self, kind, view: View::Fields }
+    }
+}
+
+impl Request<'_> {
+    fn perform(self, global: &Global) -> Result<Exit> {
+        let config = global.load_quietly()?;
+        let command = Command {
+            id: Uuid::new_v4().to_string(),
+            namespace: self.ask.namespace.clone(),
+            tenant: self.ask.tenant.clone(),
+            issued_at: clock::now_ms(),
+            issued_by: self.ask.by.clone().filter(|name| !name.is_empty()),
+            command: self.kind,
         };
-        output.line(format!("sent command {}{place}; the processor takes it in its turn", command.id))?;
+        let answer = send::and_wait(&config, &command, self.ask.timeout)?;
+        answer.show(self.view, self.ask.json)
     }
-    output.flush()?;
-    Ok(Exit::Done)
 }

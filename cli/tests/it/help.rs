@@ -33,7 +33,8 @@ fn each_command_has_an_example() {
     let mut found = Vec::new();
     leaves(&[], &mut found);
     let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-    for expected in ["dev", "run", "produce", "tail", "rules check", "topology apply", "config check"] {
+    for expected in ["dev", "run", "produce", "tail", "rules check", "topology apply", "config check", "chains signal"]
+    {
         assert!(names.contains(&expected), "{names:?}");
     }
     for (name, help) in &found {

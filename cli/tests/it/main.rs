@@ -7,6 +7,7 @@ mod dev;
 mod exactly_once;
 mod help;
 mod kafka;
+mod operator;
 mod patterns;
 mod start;
 mod support;
