@@ -81,6 +81,11 @@ pub enum DispatchContext {
         /// The audit record that its result completes.
         audit_id: String,
     },
+    /// An action that goes on after having been held.
+    Released {
+        /// The audit record that its result completes.
+        audit_id: String,
+    },
     /// A notification that is not an action's own: its result is recorded and has no outcome.
     Notice {
         /// What it tells of: `approval`, `quota`, `chain_cancelled`.

@@ -38,10 +38,20 @@ pub(crate) fn record<'d>(task: Task, decided: &'d Decided<'_, '_>, dispatch_id: 
         created_at: action.created_at.clone(),
         extra: action.extra.clone(),
         rule: decided.decision.rule.map(|rule| Cow::Borrowed(rule.name.as_str())),
-        context: decided.copy.then(|| DispatchContext::Copy { audit_id: ids::audit_id(&decided.arrival.identity) }),
+        context: context(decided),
         released_by: decided.released_by(),
         decided_at: decided.now,
         task: task.partition,
         source: decided.arrival.origin.clone(),
+    }
+}
+
+/// What tells the result which audit record it completes, where that is not the one of the action's own arrival.
+fn context(decided: &Decided<'_, '_>) -> Option<DispatchContext> {
+    let audit_id = || ids::audit_id(&decided.arrival.identity);
+    if decided.copy {
+        Some(DispatchContext::Copy { audit_id: audit_id() })
+    } else {
+        decided.arrival.released_by.map(|_| DispatchContext::Released { audit_id: audit_id() })
     }
 }

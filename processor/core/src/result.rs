@@ -142,7 +142,9 @@ fn audit<S, E: Effects>(turn: &mut Turn<'_, S, E>, result: &ProviderResult<'_>, 
     };
     let verdict = if result.original_provider.is_some() { "reroute" } else { "allow" };
     let id = match &result.context {
-        Some(DispatchContext::Copy { audit_id }) => Cow::Borrowed(audit_id.as_str()),
+        Some(DispatchContext::Copy { audit_id } | DispatchContext::Released { audit_id }) => {
+            Cow::Borrowed(audit_id.as_str())
+        }
         _ => {
             let identity = ids::identity(&result.namespace, &result.tenant, &result.action_id, &result.source);
             Cow::Owned(ids::audit_id(&identity))
