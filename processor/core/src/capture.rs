@@ -2,6 +2,7 @@
 
 use crate::action::Arrival;
 use crate::approval;
+use crate::chain;
 use crate::dispatch::dispatch;
 use crate::effect::Effects;
 use crate::event;
@@ -43,7 +44,10 @@ pub(crate) fn start_chain<S: State, E: Effects>(
     turn: &mut Turn<'_, S, E>,
     decided: &Decided<'_, '_>,
 ) -> Result<Outcome, StateError> {
-    Ok(unsupported(turn, decided))
+    match decided.decision.rule.map(|rule| &rule.action) {
+        Some(RuleAction::Chain { chain }) => chain::start(turn, decided, chain),
+        _ => Ok(unsupported(turn, decided)),
+    }
 }
 
 /// Sends the copies that rules with `continue: true` ask for, each with ids of its own. One that can't be sent fails alone.

@@ -4,7 +4,7 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, dedup, event, group, ids, policy, queue, recurring, schedule, throttle};
+use crate::{approval, chain, dedup, event, group, ids, policy, queue, recurring, schedule, throttle};
 use acteon_schemas::{
     AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
     OutcomeRecord, partition_of, tenant_key,
@@ -91,6 +91,13 @@ fn carry_out<S: State, E: Effects>(
         CommandKind::FlushGroup { group } => group::flush(turn, namespace, tenant, group),
         CommandKind::ListGroups { page } => group::list(turn.state, namespace, tenant, page),
         CommandKind::ShowGroup { group } => group::show(turn.state, namespace, tenant, group),
+        CommandKind::StartChain { .. }
+        | CommandKind::CancelChain { .. }
+        | CommandKind::PauseChain { .. }
+        | CommandKind::ResumeChain { .. }
+        | CommandKind::Signal { .. }
+        | CommandKind::ListChains { .. }
+        | CommandKind::ShowChain { .. } => chain::command::carry_out(turn, command, input),
         other => {
             let identity = ids::identity(namespace, tenant, &command.id, input.origin());
             let scope = (namespace, tenant);

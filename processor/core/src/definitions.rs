@@ -1,3 +1,4 @@
+use crate::chain::Chains;
 use crate::event::machine::{MachineError, StateMachines};
 use crate::policy::Intervals;
 use crate::redact::Redaction;
@@ -15,6 +16,8 @@ pub struct Definitions {
     pub version: i64,
     /// The compiled rules.
     pub rules: RuleSet,
+    /// The chains.
+    pub chains: Chains,
     /// Names of the providers that have a dispatch topic.
     pub providers: BTreeSet<String>,
     /// Whether audit records carry the payload.
@@ -53,6 +56,9 @@ pub enum DefinitionsError {
     /// The rules have errors, each with its place.
     #[error("{}", list(.0))]
     Rules(Vec<Diagnostic>),
+    /// Chains have errors, each with chain and step.
+    #[error("{}", .0.join("\n"))]
+    Chains(Vec<String>),
     /// `evaluation`, `default` or `default_timezone` has no such value.
     #[error("`{key}`: unknown value `{value}`; expected {expected}")]
     Option {
@@ -114,6 +120,7 @@ impl Definitions {
         Ok(Self {
             version,
             rules: checked.rules,
+            chains: Chains::compile(chains, &providers).map_err(DefinitionsError::Chains)?,
             providers,
             audit_store_payload: settings.audit_store_payload,
             redaction: Redaction::new(&settings.audit_redact_fields, &settings.audit_redact_placeholder),
@@ -197,7 +204,7 @@ fn unsupported_part(rule: &Rule) -> Option<String> {
         | RuleAction::Modify { .. }
         | RuleAction::Deduplicate { .. }
         | RuleAction::Throttle { .. }
-        | RuleAction::Reroute { .. } => None,
-        RuleAction::Chain { .. } => Some(format!("action type `{}`", rule.action.tag())),
+        | RuleAction::Reroute { .. }
+        | RuleAction::Chain { .. } => None,
     }
 }

@@ -1,4 +1,4 @@
-use acteon_schemas::{AuditRecord, DeadLetterReason, Dispatch, OutcomeRecord};
+use acteon_schemas::{AuditRecord, Coordinates, DeadLetterReason, Dispatch, OutcomeRecord};
 use serde_json::Value;
 
 /// What a step wants done. The runtime writes each to its topic, in the transaction that commits the input.
@@ -13,6 +13,8 @@ pub trait Effects {
     fn repartition(&mut self, partition: i32, key: &str);
     /// Put the input, as it is, into the dead-letter topic.
     fn dead_letter(&mut self, reason: DeadLetterReason);
+    /// Put a record that is not the input into the dead-letter topic, as what came from `source`.
+    fn dead_letter_of(&mut self, source: &Coordinates<'_>, key: &str, value: &[u8], reason: DeadLetterReason);
 }
 
 /// Effects kept as JSON: for rule tests, models and golden files.
@@ -28,6 +30,8 @@ pub struct Recorder {
     pub repartitioned: Vec<(i32, String)>,
     /// Reasons of dead letters.
     pub dead_letters: Vec<DeadLetterReason>,
+    /// Key, value and reason of each dead letter that is not the input.
+    pub other_dead_letters: Vec<(String, Value, DeadLetterReason)>,
 }
 
 impl Effects for Recorder {
@@ -45,6 +49,10 @@ impl Effects for Recorder {
     }
     fn dead_letter(&mut self, reason: DeadLetterReason) {
         self.dead_letters.push(reason);
+    }
+    fn dead_letter_of(&mut self, _source: &Coordinates<'_>, key: &str, value: &[u8], reason: DeadLetterReason) {
+        let value = serde_json::from_slice(value).unwrap_or_else(|_| String::from_utf8_lossy(value).into());
+        self.other_dead_letters.push((key.to_owned(), value, reason));
     }
 }
 

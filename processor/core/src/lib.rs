@@ -6,6 +6,7 @@
 mod action;
 mod approval;
 mod capture;
+mod chain;
 mod command;
 mod counter;
 mod dedup;
@@ -42,6 +43,7 @@ mod timer;
 mod turn;
 mod value;
 
+pub use chain::Chains;
 pub use definitions::{Definitions, DefinitionsError, Parts, unsupported};
 pub use effect::{Effects, Recorder};
 pub use event::MachineError;

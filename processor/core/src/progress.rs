@@ -30,8 +30,14 @@ pub(crate) struct Progress<'p> {
 impl Progress<'_> {
     /// Emits the record.
     pub(crate) fn tell<S, E: Effects>(&self, turn: &mut Turn<'_, S, E>) {
+        let record = self.record(turn);
+        turn.effects.audit(&record);
+    }
+
+    /// The record.
+    pub(crate) fn record<S, E>(&self, turn: &Turn<'_, S, E>) -> AuditRecord<'_> {
         let now = turn.now;
-        turn.effects.audit(&AuditRecord {
+        AuditRecord {
             id: Cow::Owned(self.id.to_string()),
             phase: AuditPhase::Progress,
             action_id: Cow::Borrowed(self.action_id),
@@ -56,6 +62,6 @@ impl Progress<'_> {
             chain_id: None,
             definitions_version: turn.definitions.version,
             source: self.source.clone(),
-        });
+        }
     }
 }

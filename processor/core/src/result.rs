@@ -1,3 +1,4 @@
+use crate::chain;
 use crate::effect::Effects;
 use crate::input::Input;
 use crate::keys::{self, Store};
@@ -53,8 +54,14 @@ pub(crate) fn complete<S: State, E: Effects>(
     value::begin(&mut remembered, now.saturating_add_unsigned(SEEN_TTL_MS));
     turn.state.put(&key, &remembered);
 
-    if let Some(DispatchContext::Notice { of }) = &result.context {
-        return Ok(Stepped::Completed(notice(turn, &result, of)));
+    match &result.context {
+        Some(DispatchContext::Chain { chain_id, step, visit, attempt }) => {
+            let answered = chain::Answered { chain_id, step, visit: *visit, attempt: *attempt };
+            let taken = chain::complete(turn, &result, answered)?;
+            return Ok(taken.map_or(Stepped::Stale, Stepped::Completed));
+        }
+        Some(DispatchContext::Notice { of }) => return Ok(Stepped::Completed(notice(turn, &result, of))),
+        None => {}
     }
     let (outcome, detail) = conclude(&result);
     audit(turn, &result, outcome);
