@@ -12,9 +12,9 @@ pub(crate) mod command;
 mod definition;
 mod end;
 mod graph;
+mod kept;
 mod limits;
 mod parallel;
-mod kept;
 mod record;
 mod result;
 mod retry;
@@ -95,7 +95,7 @@ fn begin<S: State, E: Effects>(
         first_step: first.into(),
     };
     decided.tell(Outcome::ChainStarted, detail, Some(details), turn.effects);
-    run::with(turn, (&head.namespace, &head.tenant), id, run::Run::drive)?;
+    run::with(turn, (&head.namespace, &head.tenant), id, |run| run.drive())?;
     Ok(id)
 }
 
@@ -103,7 +103,7 @@ fn begin<S: State, E: Effects>(
 pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, entry: &[u8]) -> Result<Stepped, StateError> {
     let (_, head): (_, Head) = value::decode(entry, crate::keys::Store::Chain)?;
     if head.status == Status::Running {
-        run::with(turn, (&head.namespace, &head.tenant), head.id, run::Run::drive)?;
+        run::with(turn, (&head.namespace, &head.tenant), head.id, |run| run.drive())?;
     } else {
         kept::delete(turn.state, &head)?;
     }

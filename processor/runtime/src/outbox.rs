@@ -50,9 +50,18 @@ struct Pending {
 enum Kind {
     Outcome,
     Audit,
-    Dispatch { provider: String },
+    Dispatch {
+        provider: String,
+    },
     Repartition,
-    DeadLetter { reason: DeadLetterReason },
+    DeadLetter {
+        reason: DeadLetterReason,
+    },
+    /// A dead letter that is not the input.
+    OtherDeadLetter {
+        source: Coordinates<'static>,
+        reason: DeadLetterReason,
+    },
 }
 
 impl Pending {
@@ -127,7 +136,7 @@ impl Outbox {
                 Kind::Audit => OutTopic::Audit,
                 Kind::Dispatch { provider } => OutTopic::Dispatch(provider),
                 Kind::Repartition => OutTopic::Repartition,
-                Kind::DeadLetter { .. } => OutTopic::Dlq,
+                Kind::DeadLetter { .. } | Kind::OtherDeadLetter { .. } => OutTopic::Dlq,
             };
             let (key, value) = (self.slice(&pending.key), self.slice(&pending.value));
             let record = OutRecord { topic, partition: pending.partition, key, value, headers: &headers };
@@ -162,6 +171,9 @@ impl Outbox {
         let own = |(name, value): (&str, String)| (name.to_owned(), value.into_bytes());
         let (mut headers, whole): (Vec<_>, bool) = match kind {
             Kind::Outcome | Kind::Audit | Kind::Dispatch { .. } => (Vec::new(), false),
+            Kind::OtherDeadLetter { source, reason } => {
+                (DeadLetter::to_headers(source, reason, self.now).into_iter().map(own).collect(), false)
+            }
             Kind::Repartition => (vec![own((headers::ORIGIN, input.source.to_string()))], true),
             Kind::DeadLetter { reason } => {
                 (DeadLetter::to_headers(&input.source, reason, self.now).into_iter().map(own).collect(), true)
@@ -217,5 +229,15 @@ impl Effects for Outbox {
         let kind = Kind::DeadLetter { reason };
         let partition = Some(self.partition);
         self.pending.push(Pending::new(kind, partition, Bytes::Input, Bytes::Input));
+    }
+
+    fn dead_letter_of(&mut self, source: &Coordinates<'_>, key: &str, value: &[u8], reason: DeadLetterReason) {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(key.as_bytes());
+        let key = start..self.arena.len();
+        self.arena.extend_from_slice(value);
+        let value = key.end..self.arena.len();
+        let kind = Kind::OtherDeadLetter { source: source.clone().into_owned(), reason };
+        self.pending.push(Pending::new(kind, Some(self.partition), Bytes::Arena(key), Bytes::Arena(value)));
     }
 }

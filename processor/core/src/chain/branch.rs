@@ -80,10 +80,11 @@ pub(super) fn problem(branch: &ChainBranch) -> Option<String> {
         (BranchOperator::Exists, None | Some(Value::Bool(_))) => None,
         (BranchOperator::Exists, Some(_)) => Some("`exists` takes no `value`, or `true` or `false`".to_owned()),
         (_, None) => Some(format!("`{operator}` needs a `value`; `exists` asks whether there is one")),
-        (
-            BranchOperator::Gt | BranchOperator::Lt | BranchOperator::Gte | BranchOperator::Lte,
-            Some(value),
-        ) if !value.is_number() => Some(format!("`{operator}` needs a number as its `value`, not {value}")),
+        (BranchOperator::Gt | BranchOperator::Lt | BranchOperator::Gte | BranchOperator::Lte, Some(value))
+            if !value.is_number() =>
+        {
+            Some(format!("`{operator}` needs a number as its `value`, not {value}"))
+        }
         _ => None,
     }
 }

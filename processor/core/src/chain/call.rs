@@ -1,8 +1,8 @@
 //! Steps that call a provider.
 
 use super::end::{Done, Letter};
-use super::limits::{MAX_ATTEMPT_ERROR_BYTES, MAX_BODY_BYTES, MAX_PAYLOAD_BYTES, cut};
 use super::kept::{At, Attempt, Call, Part, Problem, StepResult, StepStatus};
+use super::limits::{MAX_ATTEMPT_ERROR_BYTES, MAX_BODY_BYTES, MAX_PAYLOAD_BYTES, cut};
 use super::run::Run;
 use super::source::{OriginPart, Rendering};
 use super::template::{RenderError, render};

@@ -86,9 +86,11 @@ fn check_step(step: &ChainStep, providers: &BTreeSet<String>, tell: &mut impl Fn
     match has.as_slice() {
         ["provider"] => check_call(step, providers, tell),
         [_] => check_no_call(step, tell),
-        [] => tell("it does nothing; give it one of `provider`, `sub_chain`, `parallel`, `timer` and \
+        [] => tell(
+            "it does nothing; give it one of `provider`, `sub_chain`, `parallel`, `timer` and \
                     `wait_for_signal`"
-            .to_owned()),
+                .to_owned(),
+        ),
         several => tell(format!("it has {}; keep one of them", listed(several.iter().copied()))),
     }
     if let Some(parallel) = &step.parallel {

@@ -1,8 +1,8 @@
 //! Sub-chains: chains of their own that a step of another one waits for.
 
 use super::end::Done;
-use super::limits::MAX_DEPTH;
 use super::kept::{self, At, Head, Part, Problem, Status, StepResult};
+use super::limits::MAX_DEPTH;
 use super::run::{Run, Work};
 use crate::effect::Effects;
 use crate::ids;

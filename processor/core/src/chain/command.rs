@@ -75,7 +75,9 @@ fn start<S: State, E: Effects>(
         return Ok(Reply::invalid(message));
     }
     let Some(definition) = turn.definitions.chains.get(chain) else {
-        return Ok(Reply::not_found(format!("there is no chain `{chain}`; it is configured under [[chains.definitions]]")));
+        return Ok(Reply::not_found(format!(
+            "there is no chain `{chain}`; it is configured under [[chains.definitions]]"
+        )));
     };
     let payload: Value = match serde_json::from_str(action.payload.get()) {
         Ok(payload) => payload,

@@ -126,8 +126,7 @@ fn depth<'c>(
     }
     let Some(chain) = chains.get(name) else { return 0 };
     path.push(name);
-    let below =
-        chain.steps.iter().filter_map(|step| step.sub_chain.as_deref()).collect::<BTreeSet<_>>().into_iter();
+    let below = chain.steps.iter().filter_map(|step| step.sub_chain.as_deref()).collect::<BTreeSet<_>>().into_iter();
     let deepest = below.map(|sub| depth(chains, sub, path, known, problems)).max().unwrap_or(0);
     path.pop();
     known.insert(name, deepest + 1);

@@ -13,8 +13,7 @@ use serde_json::{Map, Value};
 impl<S: State, E: Effects> Run<'_, '_, S, E> {
     pub(super) fn begin_parallel(&mut self, step: usize, parallel: &ChainParallel) {
         let now = self.turn.now;
-        let until =
-            parallel.timeout_seconds.map(|seconds| now.saturating_add_unsigned(seconds.saturating_mul(1000)));
+        let until = parallel.timeout_seconds.map(|seconds| now.saturating_add_unsigned(seconds.saturating_mul(1000)));
         self.head.at = At::Parallel { step, until, calls: vec![Call::Ready; parallel.steps.len()] };
     }
 
@@ -94,9 +93,7 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
             let head = &self.head;
             let scope = (head.namespace.as_str(), head.tenant.as_str(), &head.id);
             let result: Option<StepResult> = match call {
-                Call::Done { success: true } => {
-                    kept::get_part(self.turn.state, scope, Part::Result(&inner.name))?
-                }
+                Call::Done { success: true } => kept::get_part(self.turn.state, scope, Part::Result(&inner.name))?,
                 _ => None,
             };
             bodies.insert(inner.name.clone(), result.map(|result| result.body).unwrap_or_default());

@@ -48,7 +48,6 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
         let is_it = |place: &Place<'_>, call: &Call| {
             place.path == answered.step && place.visit == answered.visit && *call == awaited
         };
-        self.head.updated_at = self.turn.now;
         match self.head.at.clone() {
             At::Calling { step, call } => {
                 let place = self.place(&definition.steps[step], None, step);

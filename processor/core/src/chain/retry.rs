@@ -16,7 +16,9 @@ pub(super) fn pause_ms(retry: &ChainRetry, attempt: u32, id: &Uuid) -> u64 {
     let pause = match retry.strategy.unwrap_or(RetryStrategy::Fixed) {
         RetryStrategy::Fixed => base,
         RetryStrategy::Linear => base.saturating_mul(u64::from(attempt)),
-        RetryStrategy::Exponential => base.saturating_mul(1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX)),
+        RetryStrategy::Exponential => {
+            base.saturating_mul(1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX))
+        }
     };
     let spread = retry.jitter_ms.unwrap_or_default().saturating_add(1);
     let jitter = id.as_u64_pair().1 % spread;

@@ -1,7 +1,7 @@
 //! A chain in motion: one turn's work on it and on the chains that it belongs together with.
 
-use super::limits::{MAX_MOVES, MAX_PATH, MAX_VISITS};
 use super::kept::{self, At, Call, Head, Part, Problem, Status, StepState, StepStatus};
+use super::limits::{MAX_MOVES, MAX_PATH, MAX_VISITS};
 use super::view;
 use crate::effect::Effects;
 use crate::state::{State, StateError};

@@ -1,1 +1,10 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod commands;
+mod ends;
+mod parallel;
+mod paths;
+mod retries;
+mod subs;
+mod waits;
+mod world;

@@ -1,7 +1,7 @@
 //! Chains as operators see them.
 
-use super::limits::MAX_SHOWN_BYTES;
 use super::kept::{self, At, Head, Part, Status, StepResult, StepStatus};
+use super::limits::MAX_SHOWN_BYTES;
 use super::run::corrupt;
 use super::template::json_bytes;
 use crate::state::{State, StateError};
@@ -34,11 +34,7 @@ pub(super) fn summary(head: &Head) -> Value {
 }
 
 /// A chain with its steps.
-pub(super) fn detail(
-    state: &mut impl State,
-    head: &Head,
-    definition: &ChainDefinition,
-) -> Result<Value, StateError> {
+pub(super) fn detail(state: &mut impl State, head: &Head, definition: &ChainDefinition) -> Result<Value, StateError> {
     let mut shown = summary(head);
     let mut left = MAX_SHOWN_BYTES;
     let mut steps = Vec::new();
@@ -69,12 +65,7 @@ pub(super) fn detail(
     Ok(shown)
 }
 
-fn show_step(
-    state: &mut impl State,
-    head: &Head,
-    step: &ChainStep,
-    left: &mut usize,
-) -> Result<Value, StateError> {
+fn show_step(state: &mut impl State, head: &Head, step: &ChainStep, left: &mut usize) -> Result<Value, StateError> {
     let known = head.steps.get(&step.name).cloned().unwrap_or_default();
     let current = matches!(&head.at, At::Child { .. }) && known.status == StepStatus::Running;
     let status = if current { "waiting_sub_chain" } else { known.status.tag() };
@@ -92,13 +83,17 @@ fn show_step(
     } else {
         (Value::Null, Some(format!("a body of {bytes} bytes is left out: the answer would be too large")))
     };
-    let attempts: Vec<Value> = known.attempts.iter().map(|attempt| {
-        json!({
-            "attempt": attempt.attempt, "started_at": rfc3339(attempt.started_at),
-            "completed_at": rfc3339(attempt.completed_at), "success": attempt.success,
-            "duration_ms": attempt.completed_at.saturating_sub(attempt.started_at).max(0), "error": attempt.error,
+    let attempts: Vec<Value> = known
+        .attempts
+        .iter()
+        .map(|attempt| {
+            json!({
+                "attempt": attempt.attempt, "started_at": rfc3339(attempt.started_at),
+                "completed_at": rfc3339(attempt.completed_at), "success": attempt.success,
+                "duration_ms": attempt.completed_at.saturating_sub(attempt.started_at).max(0), "error": attempt.error,
+            })
         })
-    }).collect();
+        .collect();
     for (key, value) in [
         ("name", json!(step.name)),
         ("provider", json!(step.provider.as_deref().unwrap_or_default())),

@@ -1,8 +1,8 @@
 //! Steps that wait: for a time, or for a signal.
 
 use super::end::Done;
-use super::limits::{MAX_PAYLOAD_BYTES, MAX_SIGNAL_BYTES, MAX_SIGNALS, MAX_WAIT_SECONDS};
 use super::kept::{At, Problem, Signal};
+use super::limits::{MAX_PAYLOAD_BYTES, MAX_SIGNAL_BYTES, MAX_SIGNALS, MAX_WAIT_SECONDS};
 use super::run::Run;
 use super::source::Rendering;
 use super::template::{RenderError, json_bytes, render_text};
@@ -81,7 +81,8 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
             return Ok(Some(over));
         }
         if self.head.signals.len() >= MAX_SIGNALS {
-            let message = format!("the chain keeps {MAX_SIGNALS} signals that no step has waited for; the limit is that");
+            let message =
+                format!("the chain keeps {MAX_SIGNALS} signals that no step has waited for; the limit is that");
             return Ok(Some(Reply::Refused { code: "LIMIT", message }));
         }
         self.head.signals.push_back(Signal { name: name.to_owned(), payload: payload.clone() });

@@ -49,7 +49,10 @@ fn templates_keep_types_alone_and_become_text_among_others() {
         (json!("{{origin.payload}}"), known().origin.payload),
         (json!("{{origin.payload.none.deep}}"), Value::Null),
         (json!("{{origin.tenant}}"), json!("acme")),
-        (json!("{{origin.namespace}}/{{origin.action_type}}/{{origin.provider}}/{{origin.id}}"), json!("shop/order/p/a-1")),
+        (
+            json!("{{origin.namespace}}/{{origin.action_type}}/{{origin.provider}}/{{origin.id}}"),
+            json!("shop/order/p/a-1"),
+        ),
         (json!("{{origin.metadata.region}}"), json!("eu")),
         (json!("{{origin.metadata.k8s.io/name}}"), json!("x")),
         (json!("{{origin.metadata.none}}"), Value::Null),
@@ -62,14 +65,18 @@ fn templates_keep_types_alone_and_become_text_among_others() {
         (json!("{{steps.later.body.x}}"), Value::Null),
         (json!("{{chain_id}}:{{step_index}}"), json!("c-1:2")),
         (json!("{{step_index}}"), json!(2)),
-        (json!("n={{origin.payload.n}}, items={{origin.payload.items}}, gone={{origin.payload.gone}}."),
-            json!("n=7, items=[{\"sku\":\"x\"},{\"sku\":\"y\"}], gone=.")),
+        (
+            json!("n={{origin.payload.n}}, items={{origin.payload.items}}, gone={{origin.payload.gone}}."),
+            json!("n=7, items=[{\"sku\":\"x\"},{\"sku\":\"y\"}], gone=."),
+        ),
         (json!("{{origin.payload.s}}.json"), json!("text.json")),
         (json!("{{unknown.x}}"), Value::Null),
         (json!("open {{origin.payload.s"), json!("open {{origin.payload.s")),
         (json!("plain"), json!("plain")),
-        (json!({"a": {"b": ["{{origin.payload.n}}", 1, true, null, "x{{origin.tenant}}"]}}),
-            json!({"a": {"b": [7, 1, true, null, "xacme"]}})),
+        (
+            json!({"a": {"b": ["{{origin.payload.n}}", 1, true, null, "x{{origin.tenant}}"]}}),
+            json!({"a": {"b": [7, 1, true, null, "xacme"]}}),
+        ),
     ] {
         assert_eq!(render(&template, &mut known(), 10_000).unwrap(), expected, "{template}");
     }
