@@ -76,6 +76,7 @@ fn begin<S: State, E: Effects>(
         provider: decided.subject.provider.as_ref().to_owned(),
         action_type: action.action_type.as_ref().to_owned(),
         rule: decided.decision.rule.map(|rule| rule.name.clone()),
+        copy: decided.copy,
         source: arrival.origin.clone().into_owned(),
         ..Head::new(id, definition, turn.now)
     };

@@ -17,7 +17,7 @@ pub(super) fn holds(branch: &ChainBranch, success: bool, body: &Value) -> bool {
         BranchOperator::Eq => equal(found, wanted),
         BranchOperator::Neq => !equal(found, wanted),
         BranchOperator::Contains => contains(found, wanted),
-        BranchOperator::Exists => !found.is_null() == wanted.as_bool().unwrap_or(true),
+        BranchOperator::Exists => found.is_null() != wanted.as_bool().unwrap_or(true),
         BranchOperator::Gt => order(found, wanted) == Some(Ordering::Greater),
         BranchOperator::Lt => order(found, wanted) == Some(Ordering::Less),
         BranchOperator::Gte => order(found, wanted).is_some_and(Ordering::is_ge),

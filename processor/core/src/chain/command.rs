@@ -186,12 +186,7 @@ fn signal<S: State, E: Effects>(
 }
 
 /// `show_chain`.
-fn show<S: State>(
-    state: &mut S,
-    namespace: &str,
-    tenant: &str,
-    chain_id: &str,
-) -> Result<Reply, StateError> {
+fn show<S: State>(state: &mut S, namespace: &str, tenant: &str, chain_id: &str) -> Result<Reply, StateError> {
     let found = match Uuid::try_parse(chain_id) {
         Ok(id) => kept::get(state, namespace, tenant, &id)?,
         Err(_) => None,

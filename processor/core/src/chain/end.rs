@@ -53,7 +53,7 @@ fn next(definition: &ChainDefinition, step: usize, success: bool, body: &Value, 
     let place = |name: &str| definition.steps.iter().position(|other| other.name == *name);
     let is = &definition.steps[step];
     let branch = is.branches.iter().find(|branch| branch::holds(branch, success, body));
-    let named = target.or(branch.map(|branch| branch.target.as_str())).or(is.default_next.as_deref());
+    let named = target.or_else(|| branch.map(|branch| branch.target.as_str())).or(is.default_next.as_deref());
     if let Some(next) = named.and_then(place) {
         return Next::Step(next);
     }

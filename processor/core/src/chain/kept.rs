@@ -23,6 +23,9 @@ pub(super) struct Head {
     pub(super) action_type: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) rule: Option<String>,
+    /// Whether a copy of the action started it, whose end nobody waits for.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(super) copy: bool,
     pub(super) source: Coordinates<'static>,
     /// The chain that the action started: itself, unless it is a sub-chain.
     pub(super) root: Uuid,
@@ -73,6 +76,7 @@ impl Head {
             provider: String::new(),
             action_type: String::new(),
             rule: None,
+            copy: false,
             source: Coordinates { topic: "".into(), partition: 0, offset: 0 },
             root: id,
             parent: None,

@@ -39,5 +39,9 @@ pub(super) const MAX_SHOWN_BYTES: usize = 512 * 1024;
 
 /// Cuts a text to so many bytes, between characters.
 pub(super) fn cut(text: &str, max: usize) -> String {
-    text[..text.floor_char_boundary(max)].to_owned()
+    let mut end = max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
 }

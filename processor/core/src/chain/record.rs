@@ -112,7 +112,7 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
                 execution_path: head.path.iter().map(|step| Cow::Borrowed(step.as_str())).collect(),
                 error: error.map(Cow::Owned),
             },
-            is_final: true,
+            is_final: !head.copy,
             released_by: None,
             chain_id: Some(Cow::Borrowed(&id)),
             decided_at: self.turn.now,

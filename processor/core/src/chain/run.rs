@@ -72,7 +72,7 @@ impl<'r, 't, S: State, E: Effects> Run<'r, 't, S, E> {
     ) -> Result<Option<Self>, StateError> {
         let Some(head) = kept::get(turn.state, namespace, tenant, &id)? else { return Ok(None) };
         let definition = kept::get_part(turn.state, (namespace, tenant, &id), Part::Definition)?;
-        let definition = Rc::new(definition.ok_or(corrupt("the definition of a chain is gone"))?);
+        let definition = Rc::new(definition.ok_or_else(|| corrupt("the definition of a chain is gone"))?);
         let run = Self { turn, head, definition, family };
         if run.definition.steps.get(run.head.at.step()).is_none() {
             return Err(corrupt("a chain stands at a step that its definition does not have"));

@@ -27,11 +27,11 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
     pub(super) fn origin(&mut self) -> Result<OriginPart, StateError> {
         let head = &self.head;
         let key = kept::part_key(&head.namespace, &head.tenant, &head.root, Part::Origin);
-        let bytes = self.turn.state.get(&key)?.ok_or(corrupt("the action of a chain is gone"))?;
+        let bytes = self.turn.state.get(&key)?.ok_or_else(|| corrupt("the action of a chain is gone"))?;
         let (_, held): (_, Held<'_>) = value::decode(bytes, Store::ChainPart)?;
         let unreadable = |_| corrupt("the action of a chain can't be read");
         let action = held.action(Store::ChainPart)?;
-        let came = held.payload.as_ref().map_or(action.payload.get(), |payload| payload.get());
+        let came = held.payload.as_ref().map_or_else(|| action.payload.get(), |payload| payload.get());
         let fields = json!({
             "namespace": action.namespace, "tenant": action.tenant, "action_type": action.action_type,
             "provider": held.provider, "id": held.action_id, "metadata": action.metadata,

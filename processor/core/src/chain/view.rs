@@ -124,5 +124,5 @@ fn show_step(state: &mut impl State, head: &Head, step: &ChainStep, left: &mut u
 pub(super) fn definition(state: &mut impl State, head: &Head) -> Result<ChainDefinition, StateError> {
     let scope = (head.namespace.as_str(), head.tenant.as_str(), &head.id);
     let found: Option<ChainDefinition> = kept::get_part(state, scope, Part::Definition)?;
-    found.ok_or(corrupt("the definition of a chain is gone"))
+    found.ok_or_else(|| corrupt("the definition of a chain is gone"))
 }

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
 use super::*;
 use serde_json::json;
 
@@ -117,7 +117,7 @@ fn bad_definitions_are_told_of_with_chain_and_step() {
             "it is larger than 256 KiB",
         ),
     ] {
-        let found = compile(&[chain.clone()]).expect_err(&format!("{chain}"));
+        let found = compile(std::slice::from_ref(&chain)).expect_err(&format!("{chain}"));
         assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");
         assert!(found.iter().all(|problem| problem.starts_with("chain `")), "{found:?}");
     }

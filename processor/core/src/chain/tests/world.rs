@@ -208,7 +208,7 @@ impl World {
         progress
             .map(|record| {
                 let details = &record["outcome_details"];
-                let step = details["step"].as_str().or(details["chain_name"].as_str()).unwrap_or("-");
+                let step = details["step"].as_str().or_else(|| details["chain_name"].as_str()).unwrap_or("-");
                 format!("{step} {}", record["outcome"].as_str().unwrap())
             })
             .collect()
