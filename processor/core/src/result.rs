@@ -61,7 +61,7 @@ pub(crate) fn complete<S: State, E: Effects>(
             return Ok(taken.map_or(Stepped::Stale, Stepped::Completed));
         }
         Some(DispatchContext::Notice { of }) => return Ok(Stepped::Completed(notice(turn, &result, of))),
-        Some(DispatchContext::Copy { .. }) | None => {}
+        Some(DispatchContext::Copy { .. } | DispatchContext::Released { .. }) | None => {}
     }
     let (outcome, detail) = conclude(&result);
     audit(turn, &result, outcome);
