@@ -22,15 +22,21 @@ fn steps(steps: Value) -> Value {
     json!({"name": "c", "steps": steps})
 }
 
+/// Each chain is refused, with what is expected among the reasons.
+fn refused(cases: &[(Value, &str)]) {
+    for (chain, expected) in cases {
+        let found = compile(std::slice::from_ref(chain)).expect_err(&format!("{chain}"));
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");
+        assert!(found.iter().all(|problem| problem.starts_with("chain `")), "{found:?}");
+    }
+}
+
 #[test]
-fn bad_definitions_are_told_of_with_chain_and_step() {
+fn bad_chains_and_calls_are_told_of_with_chain_and_step() {
     let long = "x".repeat(129);
-    let inside = |step: Value| steps(json!([{"name": "par", "parallel": {"steps": [step]}}]));
     let many: Vec<Value> = (0..101).map(|n| call(&format!("s{n}"))).collect();
-    let wide: Vec<Value> = (0..33).map(|n| call(&format!("s{n}"))).collect();
-    let timer = |timer: Value| steps(json!([{"name": "s", "timer": timer}]));
     let branch = |branch: Value| steps(json!([with(call("s"), json!({"branches": [branch]}))]));
-    for (chain, expected) in [
+    refused(&[
         (json!({"name": "", "steps": [call("s")]}), "chain ``: its name must be"),
         (json!({"name": "a b", "steps": [call("s")]}), "chain `a b`: its name must be"),
         (steps(json!([])), "chain `c`: it has no steps; add"),
@@ -75,6 +81,15 @@ fn bad_definitions_are_told_of_with_chain_and_step() {
             "`retry` belongs to steps with a `provider`",
         ),
         (steps(json!([{"name": "s", "timer": {"duration_seconds": 5}, "on_failure": "dlq"}])), "belongs to steps with"),
+    ]);
+}
+
+#[test]
+fn bad_waits_and_parallel_steps_are_told_of_with_chain_and_step() {
+    let inside = |step: Value| steps(json!([{"name": "par", "parallel": {"steps": [step]}}]));
+    let wide: Vec<Value> = (0..33).map(|n| call(&format!("s{n}"))).collect();
+    let timer = |timer: Value| steps(json!([{"name": "s", "timer": timer}]));
+    refused(&[
         (timer(json!({})), "`timer` needs `duration_seconds` or `until`"),
         (timer(json!({"duration_seconds": 0})), "`timer.duration_seconds` must not be 0"),
         (timer(json!({"duration_seconds": 1, "until": "2026-03-02T10:00:00Z"})), "keep one"),
@@ -116,11 +131,7 @@ fn bad_definitions_are_told_of_with_chain_and_step() {
             steps(json!([with(call("s"), json!({"payload_template": "x".repeat(300_000)}))])),
             "it is larger than 256 KiB",
         ),
-    ] {
-        let found = compile(std::slice::from_ref(&chain)).expect_err(&format!("{chain}"));
-        assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:?}");
-        assert!(found.iter().all(|problem| problem.starts_with("chain `")), "{found:?}");
-    }
+    ]);
 }
 
 #[test]
