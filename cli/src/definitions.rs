@@ -160,7 +160,7 @@ pub(crate) fn problems(config: &Config) -> Vec<String> {
 }
 
 /// What the processor compiles.
-fn parts(config: &Config, files: &RuleFiles) -> Parts {
+pub(crate) fn parts(config: &Config, files: &RuleFiles) -> Parts {
     Parts {
         rules: RulesDefinition {
             files: files.0.iter().map(|file| RuleFile { name: file.name.clone(), text: file.text.clone() }).collect(),

@@ -1,18 +1,21 @@
 mod apply;
 mod check;
 mod explain;
+mod scenario;
+mod test;
 
 use crate::args::Global;
 use crate::exit::Exit;
 use anyhow::Result;
 use clap::Subcommand;
 
-/// The rules: check them, ask them, publish them
+/// The rules: check them, ask them, test them, publish them
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
     Check(check::Check),
     Explain(explain::Explain),
     Apply(apply::Apply),
+    Test(test::Test),
 }
 
 impl Rules {
@@ -21,6 +24,7 @@ impl Rules {
             Self::Check(check) => check.run(global),
             Self::Explain(explain) => explain.run(global),
             Self::Apply(apply) => apply.run(global),
+            Self::Test(test) => test.run(global),
         }
     }
 }

@@ -9,5 +9,6 @@ mod help;
 mod kafka;
 mod operator;
 mod patterns;
+mod scenarios;
 mod start;
 mod support;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Type of the providers that answer by themselves.
 const LOG: &str = "log";
 
-/// What links are signed with where the configuration has no secret: they never leave the run.
+/// What links are signed with, whatever the configuration's secret is: failures show them.
 const APPROVAL_KEY: &[u8] = b"a key of scenarios alone";
 
 /// What a scenario runs on.
@@ -60,9 +60,7 @@ impl Setup {
         replace(&mut setup.parts.chains, &own.chains, |chain| &chain.name);
         replace(&mut setup.parts.state_machines, &own.state_machines, |machine| &machine.name);
         replace(&mut setup.parts.time_intervals, &own.time_intervals, |interval| &interval.name);
-        if setup.parts.secrets.approval_keys.is_empty() {
-            setup.parts.secrets = Secrets { approval_keys: vec![(None, APPROVAL_KEY.to_vec())] };
-        }
+        setup.parts.secrets = Secrets { approval_keys: vec![(None, APPROVAL_KEY.to_vec())] };
         if !has_configuration {
             let named = named_providers(&setup.parts);
             setup.parts.providers.extend(named);

@@ -165,3 +165,33 @@ fn failures_name_place_path_values_and_trace() {
     let told = folder.fails("steps:\n  - dispatch: {action_type: later}\n  - provider: {name: email, respond: {}}\n    expect: {scheduled: []}\n");
     assert!(told.contains("expect.scheduled\n  wanted  []\n  found   1"), "{told}");
 }
+
+#[test]
+fn a_scenario_brings_definitions_of_its_own() {
+    let rules = "
+rules:
+  - {name: by-floor, condition: {field: action.action_type, eq: reading}, action: {type: group, group_by: [payload.floor]}}
+  - {name: ask, condition: {field: action.action_type, eq: order}, action: {type: request_approval, notify_provider: boss}}
+  - {name: out, condition: {field: action.action_type, eq: alarm}, action: {type: reroute, target_provider: siren}}
+";
+    Folder::new(rules).holds(
+        "providers: [{name: siren, type: log}]
+steps:
+  - dispatch: [{action_type: reading, payload: {floor: 1, n: 1}}, {action_type: reading, payload: {floor: 2}}]
+    times: 2
+    expect: {outcomes: {grouped: 4}, groups: [{size: 2, key: payload.floor=2}, {size: 2}], count: {groups: 2}}
+  - command: {flush_group: {group: payload.floor=1}}
+    expect: {outcomes: {executed: 1}, dispatched: [{released_by: group, payload: {count: 2}}]}
+  - advance: 30s
+    expect: {count: {dispatched: 1}}
+  - dispatch: [{action_type: order, id: a}, {action_type: order, id: b}]
+    expect: {outcome: pending_approval, dispatched: [{provider: boss}, {provider: boss}]}
+  - command: {reject: {action_id: a}}
+    expect: {outcome: rejected, dispatched: [], approvals: [{action_id: a, status: rejected}, {status: pending}]}
+  - command: {approve: {}}
+    expect: {outcome: executed, rule: null, dispatched: [{action_id: b}]}
+  - dispatch: {action_type: alarm}
+    expect: {outcome: rerouted, detail: {response: {body: {provider: siren, logged: true}}}}
+",
+    );
+}
