@@ -37,7 +37,7 @@
 //! **Expectations.** Mappings match partly: what is not written is not looked at, and `null` is a missing field. Lists
 //! inside them match as a whole.
 //! - `outcome`, `rule`, `detail`: of each action of a `dispatch`, once its provider has answered. `denied` is `suppressed`
-//!   by a `deny` rule. In other steps: of each action that was released, or ended what it had begun.
+//!   by a `deny` rule. In other steps: of each action that was released and of each chain that ended.
 //! - `outcomes: {grouped: 2, suppressed: 1}`: how many of each; in a `dispatch` all of them, else of the kinds written.
 //! - `dispatched`, `dead_letters`: what the step sent there: all of it, in order.
 //! - `audit`: records that the step wrote, among others, in any order.
