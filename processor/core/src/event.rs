@@ -221,8 +221,9 @@ fn delete<S: State, E>(turn: &mut Turn<'_, S, E>, scope: Scope<'_>, event: &mut 
 
 /// How long a tenant's event is kept after it has last been heard of, once it is over or where it is free-form, in
 /// milliseconds.
-fn ttl_ms<S: State, E>(turn: &mut Turn<'_, S, E>, _scope: Scope<'_>) -> Result<i64, StateError> {
-    let seconds = turn.definitions.settings.event_ttl_seconds.unwrap_or(DEFAULT_TTL_SECONDS);
+fn ttl_ms<S: State, E>(turn: &mut Turn<'_, S, E>, scope: Scope<'_>) -> Result<i64, StateError> {
+    let own = crate::policy::event_ttl_seconds(turn, (scope.namespace, scope.tenant))?;
+    let seconds = own.or(turn.definitions.settings.event_ttl_seconds).unwrap_or(DEFAULT_TTL_SECONDS);
     Ok(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000))
 }
 

@@ -25,6 +25,17 @@ impl<S, E> Turn<'_, S, E> {
     }
 }
 
+/// How long a tenant's events are kept since they were last heard of, in seconds, where its retention says so; under a
+/// compliance hold for ever.
+pub(crate) fn event_ttl_seconds<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    scope: (&str, &str),
+) -> Result<Option<u64>, StateError> {
+    let policy = load(turn, scope.0, scope.1)?;
+    let retention = policy.as_ref().and_then(|policy| policy.retention.as_ref()).filter(|found| applies(found));
+    Ok(retention.and_then(|found| if found.compliance_hold { Some(u64::MAX) } else { found.event_ttl_seconds }))
+}
+
 fn applies(retention: &RetentionDefinition) -> bool {
     retention.enabled.unwrap_or(true)
 }
