@@ -1,4 +1,6 @@
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// How many actions a tenant may send, and what happens beyond that.
@@ -29,8 +31,8 @@ pub struct QuotaDefinition {
     pub labels: BTreeMap<String, String>,
 }
 
-/// What happens to an action over its quota.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What happens to an action over its quota. `"block"` and `"warn"` are read as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverageBehavior {
     /// It is refused.
@@ -47,6 +49,30 @@ pub enum OverageBehavior {
         /// The provider that tells them.
         target: String,
     },
+}
+
+impl<'de> Deserialize<'de> for OverageBehavior {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case", deny_unknown_fields)]
+        enum Full {
+            Block {},
+            Warn {},
+            Degrade { fallback_provider: String },
+            Notify { target: String },
+        }
+        let value = Value::deserialize(deserializer)?;
+        let value = match &value {
+            Value::String(name) if name == "block" || name == "warn" => json!({ name.as_str(): {} }),
+            _ => value,
+        };
+        Ok(match Full::deserialize(value).map_err(D::Error::custom)? {
+            Full::Block {} => Self::Block {},
+            Full::Warn {} => Self::Warn {},
+            Full::Degrade { fallback_provider } => Self::Degrade { fallback_provider },
+            Full::Notify { target } => Self::Notify { target },
+        })
+    }
 }
 
 /// How long a tenant's state and records are kept.
@@ -124,4 +150,24 @@ pub enum MatchOperator {
     Regex,
     /// It does not.
     NotRegex,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overage_is_read_in_both_forms() {
+        let read = |text: &str| serde_json::from_str::<OverageBehavior>(text);
+        for text in [r#""block""#, r#"{"block":{}}"#] {
+            assert_eq!(read(text).unwrap(), OverageBehavior::Block {});
+        }
+        assert_eq!(read(r#""warn""#).unwrap(), OverageBehavior::Warn {});
+        let degrade = r#"{"degrade":{"fallback_provider":"log"}}"#;
+        assert_eq!(serde_json::to_string(&read(degrade).unwrap()).unwrap(), degrade);
+        for bad in [r#""degrade""#, r#""stop""#, r#"{"notify":{}}"#] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -36,7 +36,7 @@ fn a_quota_blocks_what_is_over_it_until_its_window_has_rolled_on() {
         let quota = &listed["quotas"][0];
         assert_eq!((&quota["remaining"], &quota["window"]), (&json!(0), &json!("hourly")));
         assert_eq!(quota["resets_at"], "2026-03-02T16:00:00Z");
-        // A clock that goes back is held by the partition's clock; a moment before the hour is over, nothing has rolled on.
+        // A moment before the hour is over, nothing has rolled on.
         rig.now = START + 3_599_999;
         assert_eq!(outcome(&mut rig, 9_000, &json!({})), "quota_exceeded");
         rig.now = START + 3_600_000;
