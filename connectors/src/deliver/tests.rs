@@ -89,6 +89,8 @@ fn dispatch(id: &str) -> Dispatch<'static> {
         created_at: None,
         extra: Map::new(),
         rule: None,
+        context: None,
+        released_by: None,
         decided_at: 0,
         task: 0,
         source: Coordinates { topic: "acteon.actions".into(), partition: 0, offset: 0 },
