@@ -22,7 +22,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    pub(super) fn new(what: &'static str, detail: String) -> Self {
+    pub(crate) fn new(what: &'static str, detail: String) -> Self {
         Self { what, detail }
     }
 }

@@ -5,7 +5,8 @@ use super::plant::Plant;
 use acteon_runtime::{LogError, OutTopic};
 use std::collections::BTreeMap;
 
-/// How long tombstones outlive compaction, in milliseconds.
+/// How long tombstones outlive the first compaction that finds them, in milliseconds: whoever has read the value before
+/// has as long to come to the tombstone.
 const TOMBSTONE_RETENTION_MS: i64 = 24 * 3600 * 1000;
 /// How long the expiring changelog keeps records, in milliseconds.
 const EXPIRING_RETENTION_MS: i64 = 48 * 3600 * 1000;
@@ -77,6 +78,8 @@ impl Record {
 pub struct Entry {
     pub offset: i64,
     pub at: i64,
+    /// When compaction first found it.
+    cleaned: Option<i64>,
     transaction: Option<usize>,
     /// `None` is a control marker.
     pub record: Option<Record>,
@@ -187,7 +190,7 @@ impl Broker {
         let at = self.now;
         let log = self.log(topic, partition);
         let offset = log.end;
-        log.entries.push(Entry { offset, at, transaction, record });
+        log.entries.push(Entry { offset, at, cleaned: None, transaction, record });
         log.end += 1;
         offset
     }
@@ -428,11 +431,15 @@ impl Broker {
                 last.insert(key, entry.offset);
             }
         }
-        log.entries.retain(|entry| {
+        log.entries.retain_mut(|entry| {
             let Some(record) = &entry.record else { return entry.offset >= stable };
+            if entry.offset >= stable {
+                return true;
+            }
             let latest = record.key.as_ref().is_some_and(|key| last.get(key) == Some(&entry.offset));
-            let forgotten = record.value.is_none() && entry.at + TOMBSTONE_RETENTION_MS <= now;
-            entry.offset >= stable || latest && !forgotten
+            let cleaned = *entry.cleaned.get_or_insert(now);
+            let forgotten = record.value.is_none() && cleaned + TOMBSTONE_RETENTION_MS <= now;
+            latest && !forgotten
         });
         *self.log(topic, partition) = log;
     }

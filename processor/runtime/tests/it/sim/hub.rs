@@ -2,6 +2,7 @@
 //! there a process may crash, an error be returned, or the world go on without it.
 
 use super::broker::Broker;
+use super::life::Tenants;
 use super::plant::Plant;
 use super::restorer::SimRestorer;
 use super::sink::SimSink;
@@ -58,6 +59,8 @@ pub struct Shared {
     /// How far each process's wall clock is off, in milliseconds.
     pub skew: [i64; PROCESSES],
     pub traffic: Traffic,
+    /// The tenants of the laws, where the world has them.
+    pub tenants: Option<Tenants>,
     /// The timers that are to fire.
     pub sown: Sown,
     pub disks: BTreeMap<(usize, i32), Disk>,

@@ -2,6 +2,7 @@
 
 use super::broker::{Record, Topic};
 use super::hub::Shared;
+use super::life;
 use acteon_schemas::{partition_of, tenant_key};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -31,6 +32,9 @@ fn home(shared: &Shared, tenant: &str) -> i32 {
 
 /// Some actions of one tenant, mostly few.
 pub fn produce(shared: &mut Shared) {
+    if shared.tenants.is_some() && shared.rng.u32(0..4) > 0 {
+        return life::produce(shared);
+    }
     let tenant = tenant(&mut shared.rng);
     let count = match shared.rng.u32(0..100) {
         0..75 => shared.rng.u32(1..5),
@@ -94,6 +98,9 @@ fn action(shared: &mut Shared, tenant: &str) -> Vec<u8> {
 
 /// An operator's command.
 pub fn command(shared: &mut Shared) {
+    if shared.tenants.is_some() && shared.rng.u32(0..4) > 0 {
+        return life::command(shared);
+    }
     shared.traffic.commands += 1;
     let tenant = tenant(&mut shared.rng);
     let command = match shared.rng.u32(0..10) {
@@ -164,6 +171,8 @@ fn answer(shared: &mut Shared, dispatch: &Value) {
         "rule",
         "decided_at",
         "source",
+        "context",
+        "released_by",
     ] {
         if let Some(value) = dispatch.get(field) {
             answer[field] = value.clone();

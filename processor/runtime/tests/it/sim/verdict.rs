@@ -2,12 +2,14 @@
 
 use super::broker::{Entry, Topic};
 use super::hub::{Hub, PROCESSES, Shared};
+use super::life;
 use super::timers;
 use super::traffic;
 use super::world::{Course, start, stop, tick_all};
 use acteon_core::{due_at, is_expired};
 use acteon_runtime::Timer;
 use acteon_schemas::headers;
+use acteon_testkit::life::{Evidence as Lives, check as life_check};
 use acteon_testkit::model::{Evidence, Record, Topic as Kind, check};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -47,7 +49,13 @@ pub fn reach(hub: &Arc<Hub>) -> Course {
         shared.broker.write_all_markers();
     }
     let mut rounds = 0;
-    while !is_at_rest(hub) && rounds < MAX_ROUNDS {
+    while rounds < MAX_ROUNDS {
+        if is_at_rest(hub) {
+            let mut shared = hub.shared();
+            let Some(due) = life::next_due(&shared) else { break };
+            let left = due - shared.broker.now;
+            shared.advance(left.max(0));
+        }
         (0..PROCESSES).for_each(|process| start(hub, process));
         tick_all(hub);
         traffic::connect(&mut hub.shared());
@@ -59,7 +67,11 @@ pub fn reach(hub: &Arc<Hub>) -> Course {
     if rounds == MAX_ROUNDS {
         shared.violations.push("no rest: the healed world makes no progress".to_owned());
     }
-    let evidence = evidence(&shared);
+    let (evidence, lives) = evidence(&shared);
+    match life_check(&lives) {
+        Ok(report) => life::count(&mut shared, &report),
+        Err(violations) => shared.violations.extend(violations.iter().map(ToString::to_string)),
+    }
     match check(&evidence) {
         Ok(report) => {
             let decisions = report.decisions.values().sum::<usize>();
@@ -117,7 +129,7 @@ fn owners(hub: &Hub) -> BTreeMap<i32, usize> {
 }
 
 /// All committed entries of a partition.
-fn entries(shared: &Shared, topic: Topic, partition: i32) -> impl Iterator<Item = &Entry> {
+pub fn entries(shared: &Shared, topic: Topic, partition: i32) -> impl Iterator<Item = &Entry> {
     let mut from = 0;
     std::iter::from_fn(move || {
         let entry = shared.broker.read(topic, partition, from)?;
@@ -126,7 +138,8 @@ fn entries(shared: &Shared, topic: Topic, partition: i32) -> impl Iterator<Item 
     })
 }
 
-fn evidence(shared: &Shared) -> Evidence {
+fn evidence(shared: &Shared) -> (Evidence, Lives) {
+    let mut lives = Lives::new("acteon");
     let mut evidence = Evidence::new("acteon", shared.broker.partitions, shared.broker.now);
     for (topic, kind) in KINDS {
         for partition in 0..shared.broker.partitions_of(topic) {
@@ -135,11 +148,15 @@ fn evidence(shared: &Shared) -> Evidence {
                 let source = record.header(headers::ORIGIN).filter(|_| kind == Kind::Repartition);
                 let source = source.or_else(|| record.header(headers::SOURCE));
                 let (key, value) = (record.key.as_deref(), record.value.as_deref());
-                evidence.add(kind, &Record { partition, offset: entry.offset, key, value, source });
+                let record = Record { partition, offset: entry.offset, key, value, source };
+                evidence.add(kind, &record);
+                if shared.tenants.is_some() {
+                    lives.add(kind, &record);
+                }
             }
         }
     }
-    evidence
+    (evidence, lives)
 }
 
 /// Each running task's store holds what its changelogs hold.

@@ -2,6 +2,7 @@
 
 use super::broker::Broker;
 use super::hub::{Hub, PROCESSES, START, Seam, Seat, Shared, SimClock, SimWorker, Who};
+use super::life::Tenants;
 use super::plant::Plant;
 use super::restorer::SimRestorer;
 use super::sink::SimSink;
@@ -51,6 +52,7 @@ pub fn run(seed: u64, plant: Option<Plant>, verbose: bool, definitions: &Arc<Def
         skew: std::array::from_fn(|_| rng.i64(-MAX_SKEW_MS..=MAX_SKEW_MS)),
         rng,
         traffic: Traffic::default(),
+        tenants: (seed % 2 == 1).then(Tenants::default),
         sown,
         disks: BTreeMap::new(),
         members: BTreeMap::new(),
@@ -94,8 +96,8 @@ fn step(hub: &Arc<Hub>) {
         0..300 => tick_any(hub),
         300..500 => (0..=dice % 4).for_each(|_| tick_all(hub)),
         500..640 => traffic::produce(&mut hub.shared()),
-        640..655 => traffic::command(&mut hub.shared()),
-        655..755 => traffic::connect(&mut hub.shared()),
+        640..670 => traffic::command(&mut hub.shared()),
+        670..755 => traffic::connect(&mut hub.shared()),
         755..880 => {
             let mut shared = hub.shared();
             let ms = pause(&mut shared.rng);
