@@ -1,7 +1,7 @@
 //! From configuration and rule files to the records of the definitions topic, checked as a whole.
 
 use crate::config::Config;
-use acteon_core::{Definitions, DefinitionsError, Parts, unsupported};
+use acteon_core::{Definitions, DefinitionsError, Parts};
 use acteon_rules::{
     DefaultVerdict, Diagnostic, Evaluation, Names, Options, RuleAction, RuleSet, Severity, SourceFile, ThrottleMode,
     check_references, compile, load_dir,
@@ -56,10 +56,7 @@ impl RuleFiles {
         let mut diagnostics = outlives_changelog(&checked.rules, config.topology.settings.expiring_retention_ms);
         let mut definitions = Vec::new();
         match configured.then(|| Definitions::compile(0, parts(config, self))) {
-            None => {
-                diagnostics.extend(check_references(&checked.rules, &Names::default()));
-                diagnostics.extend(unsupported(&checked.rules));
-            }
+            None => diagnostics.extend(check_references(&checked.rules, &Names::default())),
             Some(Ok(_)) => {}
             Some(Err(DefinitionsError::Rules(found))) => diagnostics.extend(found),
             Some(Err(other)) => definitions.extend(other.to_string().lines().map(str::to_owned)),

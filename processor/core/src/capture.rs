@@ -22,20 +22,22 @@ pub(crate) fn hold<S: State, E: Effects>(
     if let Some(asked) = decided.decision.rule.and_then(group::Asked::of) {
         return group::capture(turn, decided, &asked);
     }
+    if let Some(said) = event::Said::of(decided) {
+        return event::capture(turn, decided, &said);
+    }
     let rule = decided.decision.rule;
     match rule.map(|rule| &rule.action) {
         Some(RuleAction::Schedule { delay_ms }) => {
             let due = turn.now.saturating_add_unsigned(*delay_ms);
             Ok(schedule::capture(turn, decided, schedule::Kind::Schedule, due, None))
         }
-        Some(RuleAction::Throttle { .. }) if decided.decision.verdict == Verdict::Delayed => {
+        Some(RuleAction::RequestApproval { .. }) => Ok(approval::capture(turn, decided)),
+        // A throttle delays it.
+        _ => {
             let given = rule.map(|rule| queue::given(turn.state, turn.now, rule, decided.subject)).transpose()?;
             let (place, due) = given.flatten().unzip();
             Ok(schedule::capture(turn, decided, schedule::Kind::Throttle, due.unwrap_or(turn.now), place))
         }
-        Some(RuleAction::RequestApproval { .. }) => Ok(approval::capture(turn, decided)),
-        Some(RuleAction::StateMachine { .. }) => event::capture(turn, decided),
-        _ => Ok(unsupported(turn, decided)),
     }
 }
 
@@ -44,10 +46,11 @@ pub(crate) fn start_chain<S: State, E: Effects>(
     turn: &mut Turn<'_, S, E>,
     decided: &Decided<'_, '_>,
 ) -> Result<Outcome, StateError> {
-    match decided.decision.rule.map(|rule| &rule.action) {
-        Some(RuleAction::Chain { chain }) => chain::start(turn, decided, chain),
-        _ => Ok(unsupported(turn, decided)),
-    }
+    let chain = match decided.decision.rule.map(|rule| &rule.action) {
+        Some(RuleAction::Chain { chain }) => chain,
+        _ => "",
+    };
+    chain::start(turn, decided, chain)
 }
 
 /// Sends the copies that rules with `continue: true` ask for, each with ids of its own. One that can't be sent fails alone.
@@ -79,9 +82,4 @@ pub(crate) fn copies<S: State, E: Effects>(
         }
     }
     Ok(())
-}
-
-/// Definitions that ask for these are refused when they are compiled.
-fn unsupported<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, decided: &Decided<'_, '_>) -> Outcome {
-    action::fail(decided, "NOT_SUPPORTED", "the rule asks for what this version does not perform", turn.effects)
 }

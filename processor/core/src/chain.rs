@@ -42,9 +42,20 @@ use uuid::Uuid;
 /// How long an ended chain is kept where nothing else is said, in seconds (7 days).
 const DEFAULT_TTL_SECONDS: u64 = 7 * 24 * 3600;
 
+/// Longest time until an ended chain is looked at again, in milliseconds (7 days): its tenant's retention may be another
+/// one by then.
+const MAX_UNSEEN_MS: i64 = 7 * 24 * 3600 * 1000;
+
 /// How long a tenant's chains are kept after they have ended, in milliseconds.
-fn chain_ttl_ms<S, E>(turn: &Turn<'_, S, E>, _namespace: &str, _tenant: &str) -> u64 {
-    turn.definitions.settings.completed_chain_ttl_seconds.unwrap_or(DEFAULT_TTL_SECONDS).saturating_mul(1000)
+fn ttl_ms<S: State, E>(turn: &mut Turn<'_, S, E>, scope: (&str, &str)) -> Result<u64, StateError> {
+    let own = crate::policy::state_ttl_seconds(turn, scope)?;
+    let seconds = own.or(turn.definitions.settings.completed_chain_ttl_seconds).unwrap_or(DEFAULT_TTL_SECONDS);
+    Ok(seconds.saturating_mul(1000))
+}
+
+/// The id of the chain that a decision started.
+fn id_of(identity: &Uuid) -> Uuid {
+    ids::derived(identity, "chain")
 }
 
 /// Starts the chain that a rule names.
@@ -68,7 +79,7 @@ fn begin<S: State, E: Effects>(
     definition: &ChainDefinition,
 ) -> Result<Uuid, StateError> {
     let (arrival, action) = (decided.arrival, decided.arrival.action);
-    let id = ids::derived(&arrival.identity, "chain");
+    let id = id_of(&arrival.identity);
     let head = Head {
         namespace: action.namespace.as_ref().to_owned(),
         tenant: action.tenant.as_ref().to_owned(),
@@ -103,12 +114,46 @@ fn begin<S: State, E: Effects>(
 /// Drives a chain whose time has come, or forgets one that ended long enough ago.
 pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, entry: &[u8]) -> Result<Stepped, StateError> {
     let (_, head): (_, Head) = value::decode(entry, crate::keys::Store::Chain)?;
-    if head.status == Status::Running {
-        run::with(turn, (&head.namespace, &head.tenant), head.id, |run| run.drive())?;
-    } else {
+    let scope = (head.namespace.as_str(), head.tenant.as_str());
+    let Some(ended_at) = head.ended_at else {
+        run::with(turn, scope, head.id, |run| run.drive())?;
+        return Ok(Stepped::Fired(None));
+    };
+    if ended_at.saturating_add_unsigned(ttl_ms(turn, scope)?) <= turn.now {
         kept::delete(turn.state, &head)?;
+    } else {
+        // Its tenant's retention keeps it for longer.
+        run::with(turn, scope, head.id, |_| Ok(()))?;
     }
     Ok(Stepped::Fired(None))
+}
+
+/// Whether the chain that a decision started goes on.
+pub(crate) fn is_running<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    (namespace, tenant): (&str, &str),
+    identity: &Uuid,
+) -> Result<bool, StateError> {
+    let head = kept::get(turn.state, namespace, tenant, &id_of(identity))?;
+    let is_late = |head: &Head| head.expires_at.is_some_and(|at| at <= turn.now);
+    Ok(head.is_some_and(|head| head.status == Status::Running && !is_late(&head)))
+}
+
+/// Calls off the chain that a decision started, if it goes on.
+pub(crate) fn call_off<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    scope: (&str, &str),
+    identity: &Uuid,
+    reason: &str,
+) -> Result<(), StateError> {
+    run::with(turn, scope, id_of(identity), |run| {
+        run.drive()?;
+        if run.head.status == Status::Running {
+            run.cancel(limits::cut(reason, limits::MAX_ERROR_BYTES), None)?;
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -87,8 +87,8 @@ fn list(problems: &[impl ToString]) -> String {
 }
 
 impl Definitions {
-    /// Compiles a snapshot and checks it: the rules' grammar, the names that they use, and that this version can do what
-    /// they ask.
+    /// Compiles a snapshot and checks it: the rules' grammar, the names that they use, and that approvals
+    /// can be signed.
     ///
     /// # Errors
     /// Everything that is wrong with the rules, with file, line and column; an unknown option; or everything that is
@@ -112,7 +112,6 @@ impl Definitions {
             time_intervals: Some(&interval_names),
         };
         let mut problems = acteon_rules::check_references(&checked.rules, &names);
-        problems.extend(unsupported(&checked.rules));
         problems.extend(unsigned_approvals(&checked.rules, &secrets));
         if !problems.is_empty() {
             return Err(DefinitionsError::Rules(problems));
@@ -157,21 +156,6 @@ fn options(rules: &RulesDefinition) -> Result<Options, DefinitionsError> {
     })
 }
 
-/// An error for each rule that the language knows and this version does not perform: it is refused at the door rather
-/// than ignored.
-#[must_use]
-pub fn unsupported(rules: &RuleSet) -> Vec<Diagnostic> {
-    rules
-        .rules()
-        .iter()
-        .filter_map(|rule| {
-            let what = unsupported_part(rule)?;
-            let message = format!("rule `{}`: {what} is not performed by this version", rule.name);
-            Some(Diagnostic::error(&rule.source.file, rule.source.place, message))
-        })
-        .collect()
-}
-
 /// An error for each rule that asks for an approval where no key signs its links.
 fn unsigned_approvals(rules: &RuleSet, secrets: &Secrets) -> Vec<Diagnostic> {
     if secrets.approval_keys.first().is_some_and(|(_, key)| !key.is_empty()) {
@@ -190,21 +174,4 @@ fn unsigned_approvals(rules: &RuleSet, secrets: &Secrets) -> Vec<Diagnostic> {
             Diagnostic::error(&rule.source.file, rule.source.place, message)
         })
         .collect()
-}
-
-fn unsupported_part(rule: &Rule) -> Option<String> {
-    match &rule.action {
-        RuleAction::Schedule { .. }
-        | RuleAction::RequestApproval { .. }
-        | RuleAction::Group { .. }
-        | RuleAction::StateMachine { .. } => None,
-        RuleAction::Allow
-        | RuleAction::Deny
-        | RuleAction::Suppress { .. }
-        | RuleAction::Modify { .. }
-        | RuleAction::Deduplicate { .. }
-        | RuleAction::Throttle { .. }
-        | RuleAction::Reroute { .. }
-        | RuleAction::Chain { .. } => None,
-    }
 }

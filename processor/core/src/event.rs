@@ -16,7 +16,7 @@ mod record;
 mod timers;
 mod track;
 
-pub(crate) use capture::{capture, refusal};
+pub(crate) use capture::{Said, capture, refusal};
 pub(crate) use commands::{list, show, transition};
 pub use machine::MachineError;
 pub(crate) use query::{has_active_event, in_state, state_of};

@@ -44,7 +44,7 @@ mod turn;
 mod value;
 
 pub use chain::Chains;
-pub use definitions::{Definitions, DefinitionsError, Parts, unsupported};
+pub use definitions::{Definitions, DefinitionsError, Parts};
 pub use effect::{Effects, Recorder};
 pub use event::MachineError;
 pub use explain::{ExplainError, Explanation, explain};

@@ -21,7 +21,7 @@ use crate::progress::Progress;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, schedule, time, value};
+use crate::{approval, chain, schedule, time, value};
 use acteon_schemas::{Coordinates, Outcome, OverlapPolicy, RecurringDefinition};
 use cron::Cadence;
 use ran::Ran;
@@ -67,12 +67,13 @@ struct Last {
 }
 
 impl Last {
-    /// Whether it is not over. An event, a group or a chain that took it in goes its own way.
-    fn is_open(&self, now: i64) -> bool {
+    /// Whether it is not over. An event or a group that took it in goes its own way.
+    fn is_open<S: State, E>(&self, turn: &mut Turn<'_, S, E>, scope: (&str, &str)) -> Result<bool, StateError> {
         match self.became {
-            Outcome::Scheduled | Outcome::PendingApproval => true,
-            Outcome::Dispatched => now.saturating_sub(self.at) < MAX_AWAITED_MS,
-            _ => false,
+            Outcome::Scheduled | Outcome::PendingApproval => Ok(true),
+            Outcome::Dispatched => Ok(turn.now.saturating_sub(self.at) < MAX_AWAITED_MS),
+            Outcome::ChainStarted => chain::is_running(turn, scope, &self.identity),
+            _ => Ok(false),
         }
     }
 }
@@ -228,7 +229,10 @@ fn make_way<S: State, E: Effects>(
     at: i64,
 ) -> Result<bool, StateError> {
     let policy = recurring.definition.overlap_policy.unwrap_or(OverlapPolicy::AllowAll);
-    let Some(last) = recurring.last.clone().filter(|last| last.is_open(turn.now)) else { return Ok(true) };
+    let Some(last) = recurring.last.clone() else { return Ok(true) };
+    if !last.is_open(turn, (&recurring.namespace, &recurring.tenant))? {
+        return Ok(true);
+    }
     match policy {
         OverlapPolicy::AllowAll => Ok(true),
         OverlapPolicy::Skip => {
@@ -243,6 +247,7 @@ fn make_way<S: State, E: Effects>(
             match last.became {
                 Outcome::Scheduled => schedule::call_off(turn, namespace, tenant, &last.identity, &reason)?,
                 Outcome::PendingApproval => approval::call_off(turn, namespace, tenant, &last.identity, &reason)?,
+                Outcome::ChainStarted => chain::call_off(turn, (namespace, tenant), &last.identity, &reason)?,
                 // A call that is under way can't be taken back.
                 _ => {}
             }

@@ -47,7 +47,7 @@ pub(super) fn with<S: State, E: Effects, R>(
     let mut family = Family { todo: VecDeque::new(), moves: MAX_MOVES };
     let Some(mut run) = Run::load(turn, &mut family, (namespace, tenant), id)? else { return Ok(None) };
     let result = act(&mut run)?;
-    run.save();
+    run.save()?;
     while let Some((id, work)) = family.todo.pop_front() {
         let Some(mut run) = Run::load(turn, &mut family, (namespace, tenant), id)? else { continue };
         if run.head.status != Status::Running {
@@ -58,7 +58,7 @@ pub(super) fn with<S: State, E: Effects, R>(
             Work::Cancel { reason, by } => run.cancel(reason, by)?,
             Work::Pause(paused) => run.pause(paused)?,
         }
-        run.save();
+        run.save()?;
     }
     Ok(Some(result))
 }
@@ -81,18 +81,20 @@ impl<'r, 't, S: State, E: Effects> Run<'r, 't, S, E> {
     }
 
     /// Writes the head with the time at which it has to be looked at again.
-    fn save(&mut self) {
+    fn save(&mut self) -> Result<(), StateError> {
         let key = kept::key(&self.head.namespace, &self.head.tenant, &self.head.id);
-        let due = self.due();
+        let due = self.due()?;
         self.turn.state.put(&key, &value::encode(due, &self.head));
+        Ok(())
     }
 
     /// When something happens to the chain by time alone.
-    fn due(&self) -> i64 {
+    fn due(&mut self) -> Result<i64, StateError> {
         let head = &self.head;
         if let Some(ended_at) = head.ended_at {
-            let kept = super::chain_ttl_ms(self.turn, &head.namespace, &head.tenant);
-            return ended_at.saturating_add_unsigned(kept);
+            let ttl_ms = super::ttl_ms(self.turn, (&head.namespace, &head.tenant))?;
+            let unseen = self.turn.now.saturating_add(super::MAX_UNSEEN_MS);
+            return Ok(ended_at.saturating_add_unsigned(ttl_ms).min(unseen));
         }
         let backoff = |call: &Call| match call {
             Call::Backoff { until, .. } if !head.paused => Some(*until),
@@ -107,7 +109,7 @@ impl<'r, 't, S: State, E: Effects> Run<'r, 't, S, E> {
             At::Parallel { until, calls, .. } => calls.iter().filter_map(backoff).chain(*until).min(),
             At::Next { .. } | At::Delayed { .. } | At::Child { .. } | At::Ended { .. } => None,
         };
-        own.into_iter().chain(head.expires_at).min().unwrap_or(value::NEVER)
+        Ok(own.into_iter().chain(head.expires_at).min().unwrap_or(value::NEVER))
     }
 
     /// Leaves work for another chain, behind this one's.

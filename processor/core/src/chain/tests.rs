@@ -4,6 +4,7 @@ mod commands;
 mod ends;
 mod parallel;
 mod paths;
+mod retention;
 mod retries;
 mod subs;
 mod waits;

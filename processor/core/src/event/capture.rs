@@ -17,19 +17,22 @@ use std::borrow::Cow;
 const MAX_NESTED: u32 = 16;
 
 /// What a `state_machine` rule says.
-struct Said<'r> {
+pub(crate) struct Said<'r> {
     machine: &'r str,
     fields: &'r [FieldPath],
 }
 
-fn said<'r>(decided: &Decided<'_, 'r>) -> Option<Said<'r>> {
-    match decided.decision.rule.map(|rule| &rule.action) {
-        Some(RuleAction::StateMachine { state_machine, fingerprint_fields })
-            if decided.decision.verdict == Verdict::Capture =>
-        {
-            Some(Said { machine: state_machine, fields: fingerprint_fields })
+impl<'r> Said<'r> {
+    /// What the deciding rule says, where it takes the action into an event.
+    pub(crate) fn of(decided: &Decided<'_, 'r>) -> Option<Self> {
+        match decided.decision.rule.map(|rule| &rule.action) {
+            Some(RuleAction::StateMachine { state_machine, fingerprint_fields })
+                if decided.decision.verdict == Verdict::Capture =>
+            {
+                Some(Self { machine: state_machine, fields: fingerprint_fields })
+            }
+            _ => None,
         }
-        _ => None,
     }
 }
 
@@ -49,7 +52,7 @@ pub(crate) fn refusal<S: State, E: Effects>(
     turn: &mut Turn<'_, S, E>,
     decided: &Decided<'_, '_>,
 ) -> Result<Option<(&'static str, String)>, StateError> {
-    let Some(said) = said(decided) else { return Ok(None) };
+    let Some(said) = Said::of(decided) else { return Ok(None) };
     if decided.arrival.holds >= MAX_NESTED {
         return Ok(Some(("HELD_TOO_OFTEN", format!("the action was held {MAX_NESTED} times and more"))));
     }
@@ -84,15 +87,13 @@ fn planned<'t, S, E>(
 pub(crate) fn capture<S: State, E: Effects>(
     turn: &mut Turn<'_, S, E>,
     decided: &Decided<'_, '_>,
+    said: &Said<'_>,
 ) -> Result<Outcome, StateError> {
-    let Some(said) = said(decided) else {
-        return Ok(crate::action::fail(decided, "NOT_SUPPORTED", "the rule holds no event", turn.effects));
-    };
     let scope = scope(decided);
     let fingerprint = fingerprint_of(decided, said.fields);
     let entry = read(turn.state, &key(scope, &fingerprint))?;
     let event = decode(entry.as_deref())?;
-    let plan = match planned(turn, decided, event.as_ref(), &said) {
+    let plan = match planned(turn, decided, event.as_ref(), said) {
         Ok(plan) => plan,
         Err((code, message)) => return Ok(crate::action::fail(decided, code, &message, turn.effects)),
     };

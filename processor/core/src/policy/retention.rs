@@ -31,9 +31,26 @@ pub(crate) fn event_ttl_seconds<S: State, E>(
     turn: &mut Turn<'_, S, E>,
     scope: (&str, &str),
 ) -> Result<Option<u64>, StateError> {
+    ttl_seconds(turn, scope, |retention| retention.event_ttl_seconds)
+}
+
+/// How long a tenant's chains are kept after they have ended, in seconds, where its retention says so; under a compliance
+/// hold for ever.
+pub(crate) fn state_ttl_seconds<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    scope: (&str, &str),
+) -> Result<Option<u64>, StateError> {
+    ttl_seconds(turn, scope, |retention| retention.state_ttl_seconds)
+}
+
+fn ttl_seconds<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    scope: (&str, &str),
+    own: impl FnOnce(&RetentionDefinition) -> Option<u64>,
+) -> Result<Option<u64>, StateError> {
     let policy = load(turn, scope.0, scope.1)?;
     let retention = policy.as_ref().and_then(|policy| policy.retention.as_ref()).filter(|found| applies(found));
-    Ok(retention.and_then(|found| if found.compliance_hold { Some(u64::MAX) } else { found.event_ttl_seconds }))
+    Ok(retention.and_then(|found| if found.compliance_hold { Some(u64::MAX) } else { own(found) }))
 }
 
 fn applies(retention: &RetentionDefinition) -> bool {

@@ -6,6 +6,7 @@ use acteon_schemas::SettingsDefinition;
 use serde_json::{Value, json};
 
 mod backfill;
+mod chains;
 
 const RULES: &str = "
 rules:

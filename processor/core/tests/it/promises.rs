@@ -115,8 +115,8 @@ fn explaining_writes_nothing_and_agrees_with_deciding() {
 }
 
 #[test]
-fn rules_that_this_version_does_not_perform_are_refused_at_the_door() {
-    refused("rules:\n  - name: r\n    action: {type: chain, chain: c}\n", "`chain`");
+fn rules_that_name_what_is_not_defined_are_refused_at_the_door() {
+    refused("rules:\n  - {name: r, action: {type: chain, chain: c}}\n", "unknown chain `c`");
     refused("rules:\n  - {name: r, mute_time_intervals: [night], action: {type: allow}}\n", "time interval");
 }
 

@@ -1,0 +1,88 @@
+//! Occurrences that start chains.
+
+use super::{MINUTE, RULES, create, ids, of, with};
+use crate::effect::Recorder;
+use crate::rig::{Rig, START, kinds, parts};
+use serde_json::json;
+
+const RULE: &str = "
+  - name: chained
+    priority: 4
+    condition: {field: action.payload.way, eq: chained}
+    action: {type: chain, chain: c}
+";
+
+/// A recurring action whose occurrences start a chain: one that waits for a signal and then makes a call.
+fn chained(policy: &str, timeout_seconds: u64) -> Rig {
+    let mut parts = parts(&format!("{RULES}{}", RULE.trim_start_matches('\n')));
+    let chain = json!({"name": "c", "timeout_seconds": timeout_seconds, "steps": [
+        {"name": "ask", "wait_for_signal": {"signal_name": "go"}},
+        {"name": "call", "provider": "webhook", "action_type": "done"},
+    ]});
+    parts.chains = vec![serde_json::from_value(chain).unwrap()];
+    let mut rig = Rig::new(parts);
+    let action = json!({"provider": "webhook", "action_type": "a", "payload": {"way": "chained"}});
+    create(&mut rig, &with(&json!({"action_template": action, "overlap_policy": policy})));
+    rig
+}
+
+fn chain_id(effects: &Recorder) -> String {
+    let started = effects.outcomes.iter().find_map(|outcome| outcome["detail"].get("ChainStarted"));
+    started.unwrap()["chain_id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_occurrence_is_not_over_while_its_chain_runs() {
+    for (policy, second) in [
+        ("allow_all", vec!["chain_started"]),
+        ("skip", vec![]),
+        ("cancel_other", vec!["chain_cancelled", "chain_started"]),
+    ] {
+        let mut rig = chained(policy, 86_400);
+        assert_eq!(kinds(&rig.advance_to(START + 5 * MINUTE).outcomes), ["chain_started"], "{policy}");
+        let effects = rig.advance_to(START + 10 * MINUTE);
+        assert_eq!(kinds(&effects.outcomes), second, "{policy}");
+        if policy == "skip" {
+            assert_eq!(effects.audit[0]["outcome_details"]["reason"], "overlap");
+            assert_eq!(of(&mut rig, "show_recurring")["skipped_count"], 1);
+        }
+    }
+}
+
+#[test]
+fn cancel_other_cancels_the_chain_and_says_why() {
+    let mut rig = chained("cancel_other", 86_400);
+    let first = chain_id(&rig.advance_to(START + 5 * MINUTE));
+    let second = chain_id(&rig.advance_to(START + 10 * MINUTE));
+    assert_ne!(first, second);
+    let (shown, _) = rig.command(&json!({"show_chain": {"chain_id": first}}));
+    assert_eq!(shown["status"], "cancelled");
+    assert_eq!(shown["cancel_reason"], "the next occurrence of recurring action heartbeat");
+    let (shown, _) = rig.command(&json!({"show_chain": {"chain_id": second}}));
+    assert_eq!(shown["status"], "waiting_signal");
+}
+
+#[test]
+fn a_chain_that_has_ended_is_in_nobodys_way() {
+    // By a signal and the call behind it.
+    let mut rig = chained("skip", 86_400);
+    let first = chain_id(&rig.advance_to(START + 5 * MINUTE));
+    let (_, went_on) = rig.command(&json!({"signal": {"chain_id": first, "signal": "go", "payload": {}}}));
+    assert_eq!(kinds(&rig.advance_to(START + 10 * MINUTE).outcomes), [""; 0], "its call is under way");
+    rig.result(&went_on.dispatches[0], true);
+    assert_eq!(ids(&rig.advance_to(START + 15 * MINUTE)), ["heartbeat@2026-03-02T15:15:00Z"]);
+    // By its timeout, at the very moment of the next occurrence: whichever comes first.
+    for policy in ["skip", "cancel_other"] {
+        let mut rig = chained(policy, 300);
+        rig.advance_to(START + 5 * MINUTE);
+        let effects = rig.advance_to(START + 10 * MINUTE);
+        let mut found = kinds(&effects.outcomes);
+        found.sort_unstable();
+        assert_eq!(found, ["chain_started", "chain_timed_out"], "{policy}");
+    }
+    // By a command.
+    let mut rig = chained("skip", 86_400);
+    let first = chain_id(&rig.advance_to(START + 5 * MINUTE));
+    rig.command(&json!({"cancel_chain": {"chain_id": first}}));
+    assert_eq!(kinds(&rig.advance_to(START + 10 * MINUTE).outcomes), ["chain_started"]);
+}
