@@ -25,6 +25,8 @@ pub(crate) struct Checked {
     diagnostics: Vec<Diagnostic>,
     /// What is wrong with the configuration's chains, state machines and time intervals.
     definitions: Vec<String>,
+    /// What the configuration's chains will hardly mean, one line each.
+    warnings: Vec<String>,
 }
 
 impl RuleFiles {
@@ -51,19 +53,21 @@ impl RuleFiles {
     pub(crate) fn check(&self, config: &Config, configured: bool) -> Checked {
         let checked = match compile(&self.0, &options(config)) {
             Ok(checked) => checked,
-            Err(diagnostics) => return Checked { rules: None, diagnostics, definitions: Vec::new() },
+            Err(diagnostics) => {
+                return Checked { rules: None, diagnostics, definitions: Vec::new(), warnings: Vec::new() };
+            }
         };
         let mut diagnostics = outlives_changelog(&checked.rules, config.topology.settings.expiring_retention_ms);
-        let mut definitions = Vec::new();
+        let (mut definitions, mut warnings) = (Vec::new(), Vec::new());
         match configured.then(|| Definitions::compile(0, parts(config, self))) {
             None => diagnostics.extend(check_references(&checked.rules, &Names::default())),
-            Some(Ok(_)) => {}
+            Some(Ok(compiled)) => warnings.extend_from_slice(compiled.chains.warnings()),
             Some(Err(DefinitionsError::Rules(found))) => diagnostics.extend(found),
             Some(Err(other)) => definitions.extend(other.to_string().lines().map(str::to_owned)),
         }
         diagnostics.extend(checked.warnings);
         diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        Checked { rules: Some(checked.rules), diagnostics, definitions }
+        Checked { rules: Some(checked.rules), diagnostics, definitions, warnings }
     }
 }
 
@@ -150,10 +154,11 @@ fn outlives_changelog(rules: &RuleSet, retention_ms: i64) -> Vec<Diagnostic> {
     rules.rules().iter().filter_map(too_long).collect()
 }
 
-/// What is wrong with the configuration's chains, state machines and time intervals, without a look at the rules; one line
-/// each.
-pub(crate) fn problems(config: &Config) -> Vec<String> {
-    RuleFiles::default().check(config, true).errors()
+/// What is wrong with the configuration's chains, state machines and time intervals, without a look at the rules, and what
+/// they will hardly mean; one line each.
+pub(crate) fn problems(config: &Config) -> (Vec<String>, Vec<String>) {
+    let checked = RuleFiles::default().check(config, true);
+    (checked.errors(), checked.warnings)
 }
 
 /// What the processor compiles.

@@ -43,39 +43,33 @@ impl ConfigCommand {
 impl Check {
     fn accepted(&self, loaded: &Loaded, output: &mut Output) -> Result<Exit> {
         let effective = shown(&loaded.config);
-        let problems = definitions::problems(&loaded.config);
-        if !problems.is_empty() {
-            return Self::impossible(loaded, problems, self.json, output);
-        }
+        let (errors, warnings) = definitions::problems(&loaded.config);
+        let failed = !errors.is_empty();
         let file = loaded.file.as_ref().map(|file| file.display().to_string());
+        let problem =
+            |severity, message| Problem { severity, source: file.clone().unwrap_or_default(), place: None, message };
+        let warnings = warnings.into_iter().map(|message| problem(Severity::Warning, message));
+        let errors = errors.into_iter().map(|message| problem(Severity::Error, message));
+        let problems: Vec<Problem> = loaded.warnings.iter().cloned().chain(warnings).chain(errors).collect();
+        if failed {
+            // Written well, and impossible.
+            return self.refused(&problems, output);
+        }
         if self.json {
-            output.json(&json!({ "valid": true, "file": file, "problems": loaded.warnings, "config": effective }))?;
+            output.json(&json!({ "valid": true, "file": file, "problems": problems, "config": effective }))?;
             return Ok(Exit::Done);
         }
-        for warning in &loaded.warnings {
-            output.line(warning.to_string())?;
+        for problem in &problems {
+            output.line(problem.to_string())?;
         }
         let file = file.unwrap_or_else(|| format!("no {}: these are the defaults", config::DEFAULT_FILE));
-        let warnings = count(loaded.warnings.len(), "warning");
+        let warnings = count(problems.len(), "warning");
         output.line(format!("# {file}, {warnings}; as it takes effect:"))?;
         for line in summary(&loaded.config) {
             output.line(format!("# {line}"))?;
         }
         output.line(toml::to_string(&effective)?)?;
         Ok(Exit::Done)
-    }
-
-    /// What is written well, and can't be done.
-    fn impossible(loaded: &Loaded, messages: Vec<String>, json: bool, output: &mut Output) -> Result<Exit> {
-        let source = loaded.file.as_ref().map_or_else(String::new, |file| file.display().to_string());
-        let errors = messages.into_iter().map(|message| Problem {
-            severity: Severity::Error,
-            source: source.clone(),
-            place: None,
-            message,
-        });
-        let problems: Vec<Problem> = loaded.warnings.iter().cloned().chain(errors).collect();
-        Self { json }.refused(&problems, output)
     }
 
     fn refused(&self, problems: &[Problem], output: &mut Output) -> Result<Exit> {

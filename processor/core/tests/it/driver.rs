@@ -3,8 +3,19 @@
 use acteon_core::{
     Definitions, Input, InputKind, MemoryState, PartitionClock, Parts, Recorder, Secrets, Stepped, Task, step,
 };
-use acteon_schemas::{Coordinates, RuleFile, RulesDefinition, SettingsDefinition};
+use acteon_schemas::{
+    ChainDefinition, Coordinates, RuleFile, RulesDefinition, SettingsDefinition, StateMachineDefinition,
+};
+use serde::Deserialize;
 use std::collections::BTreeMap;
+
+/// What rules may name, beside the providers of the examples.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Named {
+    chains: Vec<ChainDefinition>,
+    state_machines: Vec<StateMachineDefinition>,
+}
 
 /// Settings of most tests.
 pub(crate) fn settings() -> SettingsDefinition {
@@ -18,6 +29,11 @@ pub(crate) fn settings() -> SettingsDefinition {
 
 /// Compiles rules for the providers of the examples.
 pub(crate) fn definitions(rules: &str, default: &str) -> Definitions {
+    definitions_with(rules, default, Named::default())
+}
+
+/// Compiles rules with what they name.
+pub(crate) fn definitions_with(rules: &str, default: &str, named: Named) -> Definitions {
     let providers = ["email", "sms", "slack", "webhook"].map(str::to_owned).into();
     let secrets = Secrets { approval_keys: vec![(Some("k1".to_owned()), b"secret".to_vec())] };
     let rules = RulesDefinition {
@@ -26,7 +42,9 @@ pub(crate) fn definitions(rules: &str, default: &str) -> Definitions {
         default_timezone: "UTC".into(),
         files: vec![RuleFile { name: "rules.yaml".into(), text: rules.into() }],
     };
-    Definitions::compile(7, Parts { rules, settings: settings(), providers, secrets, ..Parts::default() }).unwrap()
+    let Named { chains, state_machines } = named;
+    let parts = Parts { rules, settings: settings(), providers, chains, state_machines, secrets, ..Parts::default() };
+    Definitions::compile(7, parts).unwrap()
 }
 
 /// Most timers that one advance fires: more are taken for one that stays due.
@@ -38,11 +56,50 @@ pub(crate) struct Driver {
     pub(crate) state: MemoryState,
     clock: PartitionClock,
     offsets: BTreeMap<&'static str, i64>,
+    /// Whether the task moves to another machine before every input.
+    pub(crate) moves: bool,
+}
+
+/// The state as bytes: each key and value behind its length.
+fn dump(state: &MemoryState) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in state.0.iter().flat_map(|(key, value)| [key, value]) {
+        bytes.extend_from_slice(&u32::try_from(part.len()).unwrap().to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
+fn load(mut bytes: &[u8]) -> MemoryState {
+    let mut part = || -> Option<Vec<u8>> {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (part, rest) = rest.split_at(usize::try_from(u32::from_be_bytes(*length)).unwrap());
+        bytes = rest;
+        Some(part.to_vec())
+    };
+    let mut state = MemoryState::default();
+    while let Some(key) = part() {
+        state.0.insert(key, part().unwrap());
+    }
+    state
 }
 
 impl Driver {
     pub(crate) fn new(definitions: Definitions) -> Self {
-        Self { definitions, state: MemoryState::default(), clock: PartitionClock::default(), offsets: BTreeMap::new() }
+        Self {
+            definitions,
+            state: MemoryState::default(),
+            clock: PartitionClock::default(),
+            offsets: BTreeMap::new(),
+            moves: false,
+        }
+    }
+
+    /// Goes on with nothing but what the state's bytes hold.
+    pub(crate) fn restart(&mut self) {
+        self.clock.store(&mut self.state);
+        self.state = load(&dump(&self.state));
+        self.clock = PartitionClock::restore(&mut self.state).unwrap();
     }
 
     /// Moves the clock to a time in milliseconds since 1970, and fires every timer that comes due until then at its own
@@ -57,6 +114,9 @@ impl Driver {
                 self.clock.advance(to);
                 return all;
             };
+            if self.moves {
+                self.restart();
+            }
             let now = self.clock.advance(due);
             let input = Input::timer(task, &key);
             let stepped = step(&self.definitions, task, &mut self.state, now, &input, &mut all).unwrap();
@@ -79,6 +139,9 @@ impl Driver {
         *offset += 1;
         let input = Input { kind, source, origin: None, value: Some(value) };
         let mut effects = Recorder::default();
+        if self.moves {
+            self.restart();
+        }
         let now = self.clock.advance(at);
         let task = Task { partition: 0, partitions: 1 };
         let stepped = step(&self.definitions, task, &mut self.state, now, &input, &mut effects).unwrap();

@@ -9,3 +9,4 @@ mod groups_lasting;
 mod groups_model;
 mod pace;
 mod promises;
+mod quotas;
