@@ -42,10 +42,6 @@ use uuid::Uuid;
 /// How long an ended chain is kept where nothing else is said, in seconds (7 days).
 const DEFAULT_TTL_SECONDS: u64 = 7 * 24 * 3600;
 
-/// Longest time until an ended chain is looked at again, in milliseconds (7 days): its tenant's retention may be another
-/// one by then.
-const MAX_UNSEEN_MS: i64 = 7 * 24 * 3600 * 1000;
-
 /// How long a tenant's chains are kept after they have ended, in milliseconds.
 fn ttl_ms<S: State, E>(turn: &mut Turn<'_, S, E>, scope: (&str, &str)) -> Result<u64, StateError> {
     let own = crate::policy::state_ttl_seconds(turn, scope)?;

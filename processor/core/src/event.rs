@@ -206,7 +206,7 @@ fn put<S: State, E: Effects>(
     event.active = !plan::is_terminal(machine, &event.state);
     active::keep(turn.state, scope, event, &before);
     let ttl = ttl_ms(turn, scope)?;
-    let due = timers::Dues::of(event, machine, ttl).first();
+    let due = timers::Dues::of(event, machine, ttl).first(turn.now);
     turn.state.put(&key(scope, &event.fingerprint), &value::encode(due, event));
     Ok(())
 }

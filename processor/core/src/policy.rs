@@ -10,7 +10,7 @@ mod tests;
 
 pub(crate) use interval::Intervals;
 pub(crate) use record::{Loaded, load};
-pub(crate) use retention::{event_ttl_seconds, state_ttl_seconds};
+pub(crate) use retention::{MAX_UNSEEN_MS, event_ttl_seconds, state_ttl_seconds};
 
 use crate::action::Arrival;
 use crate::effect::Effects;

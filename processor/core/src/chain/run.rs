@@ -93,7 +93,7 @@ impl<'r, 't, S: State, E: Effects> Run<'r, 't, S, E> {
         let head = &self.head;
         if let Some(ended_at) = head.ended_at {
             let ttl_ms = super::ttl_ms(self.turn, (&head.namespace, &head.tenant))?;
-            let unseen = self.turn.now.saturating_add(super::MAX_UNSEEN_MS);
+            let unseen = self.turn.now.saturating_add(crate::policy::MAX_UNSEEN_MS);
             return Ok(ended_at.saturating_add_unsigned(ttl_ms).min(unseen));
         }
         let backoff = |call: &Call| match call {

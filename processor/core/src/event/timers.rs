@@ -6,6 +6,7 @@ use super::plan::{Plan, is_terminal};
 use super::{Event, Scope, delete, put, record, ttl_ms};
 use crate::effect::Effects;
 use crate::keys::Store;
+use crate::policy::MAX_UNSEEN_MS;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
@@ -16,6 +17,8 @@ pub(super) struct Dues {
     timeout: i64,
     repeat: i64,
     end: i64,
+    /// Whether nothing but its tenant's retention keeps it.
+    is_over: bool,
 }
 
 impl Dues {
@@ -32,11 +35,14 @@ impl Dues {
             timeout: after(Some(event.changed_at), timeout.map(|timeout| timeout.after_ms)),
             repeat: after(Some(told), machine.and_then(|machine| machine.repeat_ms(&event.state))),
             end: after(Some(event.updated_at), is_over.then_some(ttl_ms)),
+            is_over,
         }
     }
 
-    pub(super) fn first(&self) -> i64 {
-        self.timeout.min(self.repeat).min(self.end)
+    /// When the event has to be looked at.
+    pub(super) fn first(&self, now: i64) -> i64 {
+        let end = if self.is_over { self.end.min(now.saturating_add(MAX_UNSEEN_MS)) } else { self.end };
+        self.timeout.min(self.repeat).min(end)
     }
 }
 
@@ -65,7 +71,7 @@ pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, entry: &[u8]
             Plan { previous: event.previous_state.clone(), new: event.state.clone(), notify: true, effects: None };
         return tell(turn, scope, &mut event, &plan, Reason::Repeat);
     }
-    // The definitions have changed since it was written: its times are others now.
+    // The definitions or the retention have changed since it was written, or may have: its times are others now.
     put(turn, scope, &mut event, None)?;
     Ok(Stepped::Fired(None))
 }

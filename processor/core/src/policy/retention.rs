@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 /// Longest time that a policy may ask for, in seconds (100 years).
 const MAX_TTL_SECONDS: u64 = 100 * 366 * 24 * 3600;
+/// Longest time until what a retention keeps is looked at again, in milliseconds (7 days): its tenant may have another one
+/// by then, or no compliance hold any more.
+pub(crate) const MAX_UNSEEN_MS: i64 = 7 * 24 * 3600 * 1000;
 
 impl<S, E> Turn<'_, S, E> {
     /// When an audit record of this moment may be deleted: as the tenant's retention says, where that has been looked up,

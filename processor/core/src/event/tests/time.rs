@@ -85,6 +85,20 @@ fn the_settings_say_how_long_an_event_that_is_over_is_kept() {
 }
 
 #[test]
+fn a_compliance_hold_keeps_an_event_until_it_is_lifted() {
+    let mut rig = rig(ALERTS, &[alert()]);
+    let keep = |rig: &mut Rig, retention: Value| rig.command(&json!({"set_retention": {"retention": retention}}));
+    keep(&mut rig, json!({"compliance_hold": true, "event_ttl_seconds": 60}));
+    fire(&mut rig, "firing");
+    fire(&mut rig, "resolved");
+    rig.advance_to(rig.now + seconds(400 * 86_400));
+    assert_eq!(kept(&rig), 1);
+    keep(&mut rig, json!({"event_ttl_seconds": 60}));
+    rig.advance_to(rig.now + seconds(7 * 86_400));
+    assert_eq!(kept(&rig), 0, "it is looked at once a week");
+}
+
+#[test]
 fn a_timer_goes_by_the_machine_as_it_is_now() {
     let mut rig = rig(ALERTS, &[alert()]);
     fire(&mut rig, "firing");
