@@ -124,39 +124,41 @@ fn write_config(example: &Path, dir: &Path, receiver: &Receiver) {
     fs::write(dir.join("acteon.toml"), text).unwrap();
 }
 
-fn reading(payload: Value) -> Value {
+fn reading(payload: &Value) -> Value {
     json!({"namespace": "iot", "tenant": "smartbuilding-hq", "provider": "metrics-queue",
         "action_type": "sensor_reading", "payload": payload, "metadata": {"labels": {"source": "test"}}})
 }
 
 fn temperature(value: u32) -> Value {
-    reading(json!({"device_id": "temp", "sensor_type": "temperature", "value": value, "unit": "celsius", "floor": "2"}))
+    reading(
+        &json!({"device_id": "temp", "sensor_type": "temperature", "value": value, "unit": "celsius", "floor": "2"}),
+    )
 }
 
 /// The 21 events of the smart building.
 fn telemetry() -> Vec<Value> {
     let humidity = |floor: &str, value: u32| {
-        reading(json!({"device_id": "hum", "sensor_type": "humidity", "value": value, "floor": floor}))
+        reading(&json!({"device_id": "hum", "sensor_type": "humidity", "value": value, "floor": floor}))
     };
     let mut events = vec![temperature(92), temperature(88)];
     for floor in ["1", "B1"] {
-        let mut event = reading(json!({"sensor_type": "motion", "event": "intrusion", "floor": floor}));
+        let mut event = reading(&json!({"sensor_type": "motion", "event": "intrusion", "floor": floor}));
         event["provider"] = json!("alert-fanout");
         events.push(event);
     }
     events.extend([21, 22, 23].map(temperature));
     events.extend([humidity("2", 45), humidity("3", 50), humidity("2", 55)]);
-    events.extend([300, 350].map(|value| reading(json!({"sensor_type": "energy", "value": value, "unit": "kWh"}))));
+    events.extend([300, 350].map(|value| reading(&json!({"sensor_type": "energy", "value": value, "unit": "kWh"}))));
     events.extend([22, 22, 22].map(temperature));
     for _ in 0..2 {
         let mut event = temperature(22);
         event["dedup_key"] = json!("temp-sensor-400-reading");
         events.push(event);
     }
-    events.extend((0..2).map(|_| reading(json!({"sensor_type": "temperature", "value": 99, "environment": "test"}))));
-    let mut online = reading(json!({"event": "online", "firmware_version": "3.2.1"}));
+    events.extend((0..2).map(|_| reading(&json!({"sensor_type": "temperature", "value": 99, "environment": "test"}))));
+    let mut online = reading(&json!({"event": "online", "firmware_version": "3.2.1"}));
     (online["provider"], online["action_type"]) = (json!("event-bus"), json!("device_lifecycle"));
-    let mut firmware = reading(json!({"version": "3.3.0", "signed": false}));
+    let mut firmware = reading(&json!({"version": "3.3.0", "signed": false}));
     firmware["action_type"] = json!("firmware_update");
     events.extend([online, firmware]);
     events

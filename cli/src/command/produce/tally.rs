@@ -55,7 +55,7 @@ impl Row<'_> {
 
 fn columns(cells: [&str; 7]) -> String {
     let [line, outcome, provider, rule, latency, id, detail] = cells;
-    format!("{line:>5}  {outcome:<12}  {provider:<10}  {rule:<26}  {latency:>9}  {id:<36}  {detail}")
+    format!("{line:>5}  {outcome:<16}  {provider:<20}  {rule:<26}  {latency:>9}  {id:<36}  {detail}")
 }
 
 /// What an outcome says beyond its kind, in few words.
