@@ -11,6 +11,8 @@ const TENANTS: u32 = 6;
 const MAX_KNOWN: usize = 60;
 /// Farthest that an action asks to be held, in milliseconds.
 const MAX_AHEAD_MS: i64 = 8_000;
+/// States that events are asked to enter; not all of them can be, and one is none.
+const STATES: [&str; 5] = ["firing", "acknowledged", "resolved", "stale", "unheard"];
 
 /// Makes actions and commands. What commands name comes from outcomes that it is shown ([`Traffic::see`]), so some come
 /// too late, and some twice.
@@ -26,6 +28,10 @@ pub struct Traffic {
     groups: VecDeque<(String, String)>,
     /// Requests for approval: tenant and id.
     approvals: VecDeque<(String, String)>,
+    /// Chains: tenant and id.
+    chains: VecDeque<(String, String)>,
+    /// Events: tenant and fingerprint.
+    events: VecDeque<(String, String)>,
 }
 
 fn keep(known: &mut VecDeque<(String, String)>, entry: (String, String)) {
@@ -49,8 +55,19 @@ impl Traffic {
         // The model's rules leave it alone.
         let mut payload = json!({"number": number, "repeats": "fine", "limit": "none"});
         let mut extra = json!({});
-        match rng.u32(0..13) {
+        match rng.u32(0..22) {
             10..13 => payload["batch"] = json!(rng.u32(0..3)),
+            13..17 => payload["flow"] = json!(true),
+            17 => {
+                payload["later"] = json!(true);
+                payload["flow"] = json!(true);
+            }
+            18..22 => {
+                payload["alert"] = json!(format!("alert-{}", rng.u32(0..4)));
+                if let Some(status) = STATES.get(rng.usize(0..2 * STATES.len())) {
+                    extra["status"] = json!(status);
+                }
+            }
             0..3 => payload["later"] = json!(true),
             3..5 => payload["ask"] = json!(true),
             5 => extra["dispatch_at"] = json!(rfc3339(now + rng.i64(-1_000..MAX_AHEAD_MS))),
@@ -80,8 +97,14 @@ impl Traffic {
     /// A command, and its tenant.
     pub fn command(&mut self, rng: &mut fastrand::Rng) -> (String, Value) {
         self.commands += 1;
-        let (tenant, command) = match rng.u32(0..14) {
+        let (tenant, command) = match rng.u32(0..24) {
             10..14 => self.recurring(rng),
+            14..20 => self.chain(rng),
+            20..24 => {
+                let (tenant, fingerprint) = one(rng, &self.events);
+                let to = STATES[rng.usize(0..STATES.len())];
+                (tenant, json!({"transition": {"fingerprint": fingerprint, "to": to}}))
+            }
             0 => (
                 Self::tenant(rng),
                 [json!({"list_scheduled": {}}), json!({"list_approvals": {}})][rng.usize(0..2)].clone(),
@@ -103,6 +126,20 @@ impl Traffic {
         let id = format!("life-command-{}", self.commands);
         let value = json!({"id": id, "namespace": NAMESPACE, "tenant": tenant, "issued_at": 0, "command": command});
         (tenant, value)
+    }
+
+    /// Does something to a chain: to the one that began last, or to any.
+    fn chain(&mut self, rng: &mut fastrand::Rng) -> (String, Value) {
+        let last = self.chains.back().filter(|_| rng.bool()).cloned();
+        let (tenant, id) = last.unwrap_or_else(|| one(rng, &self.chains));
+        let command = match rng.u32(0..6) {
+            0 => json!({"cancel_chain": {"chain_id": id, "reason": "not wanted"}}),
+            1 => json!({"pause_chain": {"chain_id": id}}),
+            2 => json!({"resume_chain": {"chain_id": id}}),
+            3 => json!({"show_chain": {"chain_id": id}}),
+            _ => json!({"signal": {"chain_id": id, "signal": "go", "payload": {"by": self.commands}}}),
+        };
+        (tenant, command)
     }
 
     /// Makes a recurring action, or does something to one.
@@ -138,6 +175,12 @@ impl Traffic {
         }
         if let Some(id) = detail("PendingApproval", "approval_id") {
             keep(&mut self.approvals, (tenant.to_owned(), id));
+        }
+        if let Some(id) = detail("ChainStarted", "chain_id") {
+            keep(&mut self.chains, (tenant.to_owned(), id));
+        }
+        if let Some(fingerprint) = detail("StateChanged", "fingerprint") {
+            keep(&mut self.events, (tenant.to_owned(), fingerprint));
         }
     }
 }

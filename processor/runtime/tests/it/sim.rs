@@ -49,7 +49,9 @@ fn definitions() -> Arc<Definitions> {
     };
     let providers = model::PROVIDERS.map(str::to_owned).into();
     let secrets = Secrets { approval_keys: vec![(None, b"signs links".to_vec())] };
-    Arc::new(Definitions::compile(1, Parts { rules, settings, providers, secrets, ..Parts::default() }).unwrap())
+    let (chains, state_machines) = (laws::chains(), vec![laws::machine()]);
+    let parts = Parts { rules, settings, providers, chains, state_machines, secrets, ..Parts::default() };
+    Arc::new(Definitions::compile(1, parts).unwrap())
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -22,8 +22,9 @@ pub(super) fn check(
             faults.add("attempt of a step made twice", dispatch.to_string());
         }
     }
+    // Of several results of a dispatch, the first counts.
     let results: BTreeMap<&str, &Value> =
-        evidence.results.iter().filter_map(|result| Some((result["dispatch_id"].as_str()?, result))).collect();
+        evidence.results.iter().rev().filter_map(|result| Some((result["dispatch_id"].as_str()?, result))).collect();
     for (visit, attempts) in &attempts {
         match courses.get(visit.0).and_then(|course| Some((course, *course.ends.first()?))) {
             Some((course, end)) => made(*visit, attempts, &results, (course, end), definitions, faults),

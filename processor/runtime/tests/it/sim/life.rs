@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const HORIZON_MS: i64 = 2 * 3600 * 1000;
 
 /// Kinds of outcomes that some seed must see.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 19] = [
     "released_by recurring",
     "grouped",
     "released_by group",
@@ -24,6 +24,13 @@ pub const KINDS: [&str; 12] = [
     "rejected",
     "expired",
     "released_by approval",
+    "state_changed",
+    "released_by event",
+    "chain_started",
+    "chain_completed",
+    "chain_failed",
+    "chain_cancelled",
+    "chain_timed_out",
     "command_done",
     "command_refused",
 ];
@@ -76,6 +83,11 @@ pub fn command(shared: &mut Shared) {
     shared.tenants = Some(tenants);
 }
 
+/// Whether an entry of the state is theirs.
+pub fn owns(key: &[u8]) -> bool {
+    key.get(1..).is_some_and(|rest| rest.starts_with(&[&[0, 4], NAMESPACE.as_bytes()].concat()))
+}
+
 /// When the next of their timers is due.
 pub fn next_due(shared: &Shared) -> Option<i64> {
     shared.tenants.as_ref()?;
@@ -90,8 +102,7 @@ pub fn next_due(shared: &Shared) -> Option<i64> {
             };
         }
         // What the run began with has no tenant.
-        let owned = |key: &[u8]| key[1..].starts_with(&[&[0, 4], NAMESPACE.as_bytes()].concat());
-        next = held.iter().filter(|(key, _)| owned(key)).map(|(_, due)| *due).chain(next).min();
+        next = held.iter().filter(|(key, _)| owns(key)).map(|(_, due)| *due).chain(next).min();
     }
     next
 }

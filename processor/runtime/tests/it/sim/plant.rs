@@ -21,10 +21,14 @@ pub enum Plant {
     RestoreUncommitted,
     /// A crash takes a store's writes and leaves its offsets.
     TornStore,
+    /// What is held is not deleted when it is let go.
+    KeptEntries,
+    /// Some dispatches of what was held, and some calls of chains, are sent twice.
+    DoubledCalls,
 }
 
 impl Plant {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::NoFencing,
         Self::StaleMembersCommit,
         Self::UnstableOffsets,
@@ -34,5 +38,7 @@ impl Plant {
         Self::RestoreToStableEnd,
         Self::RestoreUncommitted,
         Self::TornStore,
+        Self::KeptEntries,
+        Self::DoubledCalls,
     ];
 }

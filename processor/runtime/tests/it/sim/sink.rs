@@ -2,6 +2,7 @@
 
 use super::broker::{Record, Topic};
 use super::hub::Seam;
+use super::life;
 use super::plant::Plant;
 use acteon_runtime::{ChangelogOffsets, CommitError, InTopic, LogError, OutRecord, SendError, Sink, Tag};
 use std::collections::BTreeMap;
@@ -68,6 +69,13 @@ impl SimSink {
     }
 }
 
+/// Whether a record is a dispatch that a decision at once would not have sent.
+fn is_held(topic: Topic, record: &Record) -> bool {
+    let value = record.value.as_deref().unwrap_or_default();
+    matches!(topic, Topic::Email | Topic::Webhook)
+        && serde_json::from_slice(value).is_ok_and(|dispatch: serde_json::Value| !dispatch["context"].is_null())
+}
+
 impl Sink<(u64, i32)> for SimSink {
     fn begin(&mut self) -> Result<(), LogError> {
         self.ends.clear();
@@ -79,6 +87,10 @@ impl Sink<(u64, i32)> for SimSink {
     fn send(&mut self, record: &OutRecord<'_>, _: Tag) -> Result<(), SendError> {
         let (id, epoch) = self.producer();
         let topic = Topic::of(record.topic)?;
+        let is_kept = record.value.is_none() && record.key.is_some_and(life::owns);
+        if is_kept && self.seam.hub.shared().is_planted(Plant::KeptEntries) {
+            return Ok(());
+        }
         let owned = Record {
             key: record.key.map(<[u8]>::to_vec),
             value: record.value.map(<[u8]>::to_vec),
@@ -90,6 +102,9 @@ impl Sink<(u64, i32)> for SimSink {
             let partition = record.partition.unwrap_or_else(by_key);
             if topic == Topic::Outcomes && shared.is_planted(Plant::LostEffects) && shared.rng.u32(0..50) == 0 {
                 return Ok((partition, 0));
+            }
+            if shared.is_planted(Plant::DoubledCalls) && is_held(topic, &owned) && shared.rng.u32(0..50) == 0 {
+                shared.broker.send(id, epoch, (topic, partition), owned.clone())?;
             }
             let offset = shared.broker.send(id, epoch, (topic, partition), owned)?;
             Ok((partition, offset))

@@ -3,6 +3,7 @@
 
 use super::broker::Topic;
 use super::hub::{Seam, Shared};
+use super::life;
 use super::plant::Plant;
 use acteon_core::{PartitionClock, due_at, is_expired, keys};
 use acteon_runtime::{ChangelogOffsets, DueTimers, Store, StoreError, Stores, Timer, Write};
@@ -127,7 +128,11 @@ impl Store for SimStore {
         offsets: ChangelogOffsets,
         now: i64,
     ) -> Result<(), StoreError> {
-        let writes = writes.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect();
+        let keeps = self.seam.hub.shared().is_planted(Plant::KeptEntries);
+        let writes = writes
+            .filter(|(key, value)| !(keeps && value.is_none() && life::owns(key)))
+            .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
+            .collect();
         let seam = self.seam.clone();
         let applied = seam.call("apply", false, |shared| {
             self.check(shared, offsets);
