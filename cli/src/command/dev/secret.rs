@@ -18,7 +18,8 @@ const MODE: u32 = 0o600;
 /// # Errors
 /// The file can't be written or read, or holds something else.
 pub(super) fn kept(data_dir: &Path) -> Result<Vec<u8>> {
-    fs::create_dir_all(data_dir).with_context(|| format!("can't make {}", data_dir.display()))?;
+    fs::create_dir_all(data_dir)
+        .with_context(|| format!("{} can't be written; choose another --data-dir", data_dir.display()))?;
     let path = data_dir.join(FILE);
     // Two random UUIDs have 244 random bits.
     let made = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
