@@ -282,9 +282,9 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_does_not_perform_is_refused_with_its_place() {
+    fn a_name_that_nothing_has_is_refused_with_its_place() {
         let text = "rules:\n  - name: held\n    condition: {field: action.tenant, eq: t}\n    action: {type: chain, chain: c}\n";
         let error = table(&[settings(), rules(text)]).compile(&Secrets::default()).unwrap_err().to_string();
-        assert!(error.contains("rules/a.yaml:2") && error.contains("`c`"), "{error}");
+        assert!(error.contains("rules/a.yaml:4") && error.contains("`c`"), "{error}");
     }
 }
