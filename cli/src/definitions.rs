@@ -216,12 +216,11 @@ pub(crate) fn of(config: &Config, files: &RuleFiles) -> Result<Vec<Definition>> 
         Definition::Rules(RulesDefinition { files: files.collect(), ..rules(config) }),
         Definition::Settings(settings(config)),
     ];
-    all.extend(config.providers.iter().map(|provider| {
-        Definition::Provider(ProviderDefinition {
-            name: provider.name.clone(),
-            provider_type: provider.settings.type_name().to_owned(),
-        })
-    }));
+    all.extend(
+        config.providers.iter().map(|provider| {
+            Definition::Provider(ProviderDefinition::new(&provider.name, provider.settings.type_name()))
+        }),
+    );
     all.extend(config.chains.definitions.iter().cloned().map(Definition::Chain));
     all.extend(config.state_machines.iter().cloned().map(Definition::StateMachine));
     all.extend(config.time_intervals.iter().cloned().map(Definition::TimeInterval));

@@ -58,13 +58,16 @@ impl Outcome {
     /// A failure that may pass.
     pub(crate) fn retry(code: &'static str, message: impl Into<String>, after: Option<Duration>) -> Self {
         let message = message.into().into();
-        Self::Retry { after, error: ProviderError { code: code.into(), message, retryable: true } }
+        Self::Retry {
+            after,
+            error: ProviderError { code: code.into(), message, retryable: true, retry_after_ms: None },
+        }
     }
 
     /// A failure that won't.
     pub(crate) fn reject(code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into().into();
-        Self::Reject(ProviderError { code: code.into(), message, retryable: false })
+        Self::Reject(ProviderError { code: code.into(), message, retryable: false, retry_after_ms: None })
     }
 }
 

@@ -64,6 +64,10 @@ pub(crate) fn result<'a>(dispatch: &Dispatch<'a>, delivery: Delivery) -> Provide
         attempts: delivery.attempts,
         started_at: delivery.started_at,
         duration_ms: u64::try_from(delivery.duration.as_millis()).unwrap_or(u64::MAX),
+        passed_over: dispatch.passed_over.clone(),
+        retry: dispatch.retry,
+        probe: dispatch.probe,
+        dispatch: None,
         decided_at: dispatch.decided_at,
         source: dispatch.source.clone(),
     }

@@ -1,5 +1,7 @@
+mod kind;
+
 use crate::error::DecodeError;
-use crate::limits::{MAX_DEDUP_KEY_BYTES, MAX_NAME_BYTES, check_depth, check_name, check_size};
+use crate::limits::{MAX_NAME_BYTES, check_depth, check_name, check_size};
 use crate::policy::{QuotaDefinition, RetentionDefinition, SilenceDefinition};
 use crate::recurring::RecurringDefinition;
 use serde::{Deserialize, Serialize};
@@ -274,7 +276,55 @@ pub enum CommandKind {
         #[serde(default)]
         include_expired: bool,
     },
+    /// Open a provider's circuit, whatever its calls come to. Its scope is [`CIRCUITS_NAMESPACE`].
+    TripCircuit {
+        /// For so many seconds; until it is reset where absent.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        seconds: Option<u64>,
+        /// Why.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// Close a provider's circuit and forget its failures. Its scope is [`CIRCUITS_NAMESPACE`].
+    ResetCircuit {},
+    /// What came of a provider's call: from one task to the one that keeps the circuit. It has no answer. Its scope is
+    /// [`CIRCUITS_NAMESPACE`].
+    ReportCall {
+        /// Whether it succeeded.
+        success: bool,
+        /// The epoch that the call tried, where it was a probe.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        probe: Option<u64>,
+        /// The failure's code.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        code: Option<String>,
+    },
+    /// Make a dispatch again that has failed for good, with its idempotency key.
+    ReplayDispatch {
+        /// It, as in the dead letter.
+        dispatch: Value,
+    },
+    /// Tell of dispatches that wait to be made again.
+    ListRetries {
+        /// How many, from where.
+        #[serde(default)]
+        page: Page,
+    },
+    /// Make one of them now.
+    RetryNow {
+        /// Its id.
+        dispatch_id: String,
+    },
+    /// Give one of them up: it fails with its last error.
+    CancelRetry {
+        /// Its id.
+        dispatch_id: String,
+    },
 }
+
+/// The namespace of commands about circuits, which belong to no tenant: they are kept by the task of this namespace and
+/// of the provider's name as tenant.
+pub const CIRCUITS_NAMESPACE: &str = "_circuits";
 
 /// A part of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -315,103 +365,5 @@ impl Command {
         check_name("tenant", &command.tenant, MAX_NAME_BYTES)?;
         command.command.check()?;
         Ok(command)
-    }
-}
-
-impl CommandKind {
-    /// The name of the command, as it is written.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::ForgetDedupKey { .. } => "forget_dedup_key",
-            Self::ResetThrottle { .. } => "reset_throttle",
-            Self::FlushGroup { .. } => "flush_group",
-            Self::ListGroups { .. } => "list_groups",
-            Self::ShowGroup { .. } => "show_group",
-            Self::CancelScheduled { .. } => "cancel_scheduled",
-            Self::ListScheduled { .. } => "list_scheduled",
-            Self::CreateRecurring { .. } => "create_recurring",
-            Self::UpdateRecurring { .. } => "update_recurring",
-            Self::DeleteRecurring { .. } => "delete_recurring",
-            Self::PauseRecurring { .. } => "pause_recurring",
-            Self::ResumeRecurring { .. } => "resume_recurring",
-            Self::BackfillRecurring { .. } => "backfill_recurring",
-            Self::ListRecurring { .. } => "list_recurring",
-            Self::ShowRecurring { .. } => "show_recurring",
-            Self::Transition { .. } => "transition",
-            Self::ListEvents { .. } => "list_events",
-            Self::ShowEvent { .. } => "show_event",
-            Self::Approve { .. } => "approve",
-            Self::Reject { .. } => "reject",
-            Self::ListApprovals { .. } => "list_approvals",
-            Self::ShowApproval { .. } => "show_approval",
-            Self::StartChain { .. } => "start_chain",
-            Self::CancelChain { .. } => "cancel_chain",
-            Self::PauseChain { .. } => "pause_chain",
-            Self::ResumeChain { .. } => "resume_chain",
-            Self::Signal { .. } => "signal",
-            Self::ListChains { .. } => "list_chains",
-            Self::ShowChain { .. } => "show_chain",
-            Self::SetQuota { .. } => "set_quota",
-            Self::DeleteQuota { .. } => "delete_quota",
-            Self::ListQuotas { .. } => "list_quotas",
-            Self::SetRetention { .. } => "set_retention",
-            Self::DeleteRetention { .. } => "delete_retention",
-            Self::ShowRetention { .. } => "show_retention",
-            Self::CreateSilence { .. } => "create_silence",
-            Self::UpdateSilence { .. } => "update_silence",
-            Self::DeleteSilence { .. } => "delete_silence",
-            Self::ListSilences { .. } => "list_silences",
-        }
-    }
-
-    fn check(&self) -> Result<(), DecodeError> {
-        match self {
-            Self::ForgetDedupKey { dedup_key } => check_name("dedup_key", dedup_key, MAX_DEDUP_KEY_BYTES),
-            Self::ResetThrottle { rule } => check_name("rule", rule, MAX_NAME_BYTES),
-            Self::FlushGroup { group } | Self::ShowGroup { group } => check_name("group", group, MAX_DEDUP_KEY_BYTES),
-            Self::CancelScheduled { action_id } => check_name("action_id", action_id, MAX_NAME_BYTES),
-            Self::UpdateRecurring { recurring_id, .. }
-            | Self::DeleteRecurring { recurring_id }
-            | Self::PauseRecurring { recurring_id }
-            | Self::ResumeRecurring { recurring_id }
-            | Self::BackfillRecurring { recurring_id, .. }
-            | Self::ShowRecurring { recurring_id } => check_name("recurring_id", recurring_id, MAX_NAME_BYTES),
-            Self::Transition { fingerprint, to } => {
-                check_name("to", to, MAX_NAME_BYTES)?;
-                check_name("fingerprint", fingerprint, MAX_DEDUP_KEY_BYTES)
-            }
-            Self::ShowEvent { fingerprint } => check_name("fingerprint", fingerprint, MAX_DEDUP_KEY_BYTES),
-            Self::Approve { approval_id, .. }
-            | Self::Reject { approval_id, .. }
-            | Self::ShowApproval { approval_id, .. } => check_name("approval_id", approval_id, MAX_NAME_BYTES),
-            Self::StartChain { chain, .. } => check_name("chain", chain, MAX_NAME_BYTES),
-            Self::Signal { chain_id, signal, .. } => {
-                check_name("signal", signal, MAX_NAME_BYTES)?;
-                check_name("chain_id", chain_id, MAX_NAME_BYTES)
-            }
-            Self::CancelChain { chain_id, .. }
-            | Self::PauseChain { chain_id }
-            | Self::ResumeChain { chain_id }
-            | Self::ShowChain { chain_id } => check_name("chain_id", chain_id, MAX_NAME_BYTES),
-            Self::DeleteQuota { quota_id } => check_name("quota_id", quota_id, MAX_NAME_BYTES),
-            Self::UpdateSilence { silence_id, .. } | Self::DeleteSilence { silence_id } => {
-                check_name("silence_id", silence_id, MAX_NAME_BYTES)
-            }
-            Self::ListGroups { .. }
-            | Self::ListScheduled { .. }
-            | Self::CreateRecurring { .. }
-            | Self::ListRecurring { .. }
-            | Self::ListEvents { .. }
-            | Self::ListApprovals { .. }
-            | Self::ListChains { .. }
-            | Self::SetQuota { .. }
-            | Self::ListQuotas {}
-            | Self::SetRetention { .. }
-            | Self::DeleteRetention {}
-            | Self::ShowRetention {}
-            | Self::CreateSilence { .. }
-            | Self::ListSilences { .. } => Ok(()),
-        }
     }
 }

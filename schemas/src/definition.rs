@@ -1,4 +1,5 @@
 use crate::chain::ChainDefinition;
+use crate::circuit::{CircuitDefinition, CircuitState, RetryDefinition};
 use crate::error::DecodeError;
 use crate::limits::{check_depth, check_size};
 use crate::state_machine::StateMachineDefinition;
@@ -27,6 +28,8 @@ pub enum Definition {
     StateMachine(StateMachineDefinition),
     /// A time interval, under `time_interval/<name>`.
     TimeInterval(TimeIntervalDefinition),
+    /// A circuit as it stands, under `circuit/<provider>`; written by the task that keeps it.
+    Circuit(CircuitState),
 }
 
 impl Definition {
@@ -40,6 +43,7 @@ impl Definition {
             Self::Chain(chain) => format!("chain/{}", chain.name),
             Self::StateMachine(machine) => format!("state_machine/{}", machine.name),
             Self::TimeInterval(interval) => format!("time_interval/{}", interval.name),
+            Self::Circuit(circuit) => format!("circuit/{}", circuit.provider),
         }
     }
 
@@ -117,4 +121,18 @@ pub struct ProviderDefinition {
     /// `log`, `webhook`, …
     #[serde(rename = "type")]
     pub provider_type: String,
+    /// How its circuit works; it has none where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub circuit: Option<CircuitDefinition>,
+    /// How its dispatches are made again hours later; they aren't where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry: Option<RetryDefinition>,
+}
+
+impl ProviderDefinition {
+    /// One without a circuit and without retries of the processor.
+    #[must_use]
+    pub fn new(name: impl Into<String>, provider_type: impl Into<String>) -> Self {
+        Self { name: name.into(), provider_type: provider_type.into(), circuit: None, retry: None }
+    }
 }

@@ -53,12 +53,27 @@ pub struct Dispatch<'a> {
     /// What had held the action until now, as in its outcome.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub released_by: Option<Cow<'a, str>>,
+    /// Providers that were passed over for this one since their circuits were open, the first choice first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub passed_over: Vec<Cow<'a, str>>,
+    /// How often the processor had it made before, each time with all of the connector's attempts.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub retry: u32,
+    /// The epoch of a circuit that is open and due to be tried: this may be the one call that tries it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub probe: Option<u64>,
     /// The partition's clock when it was decided, in milliseconds since 1970.
     pub decided_at: i64,
     /// The task that waits for the result: a partition number of the results topic.
     pub task: i32,
     /// The action's input.
     pub source: Coordinates<'a>,
+}
+
+// The shape that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+pub(crate) fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What a dispatch is a part of, beside an action: carried to the connector and back, so that the result finds its way.

@@ -6,6 +6,7 @@
 mod action;
 mod audit;
 mod chain;
+mod circuit;
 mod command;
 mod coordinates;
 mod dead_letter;
@@ -28,7 +29,8 @@ pub use chain::{
     BranchOperator, ChainBranch, ChainCancel, ChainDefinition, ChainFailure, ChainParallel, ChainRetry, ChainSignal,
     ChainStep, ChainTimer, ParallelFailure, ParallelJoin, RetryStrategy, StepFailure,
 };
-pub use command::{Command, CommandKind, Page, SignedLink};
+pub use circuit::{CircuitDefinition, CircuitPhase, CircuitState, RetryDefinition};
+pub use command::{CIRCUITS_NAMESPACE, Command, CommandKind, Page, SignedLink};
 pub use coordinates::Coordinates;
 pub use dead_letter::{DeadLetter, DeadLetterReason, headers};
 pub use definition::{

@@ -22,6 +22,10 @@ pub enum Outcome {
     Throttled,
     /// The provider failed for good, or there is no such provider.
     Failed,
+    /// The provider failed for now and is called again later.
+    RetryScheduled,
+    /// The provider's circuit is open, and so are those of its fallbacks.
+    CircuitOpen,
     /// Taken into a group, which is notified as one.
     Grouped,
     /// Held until a time.
@@ -78,7 +82,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All kinds, in the order of the variants, which is that of reports.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Dispatched,
         Self::Executed,
         Self::Rerouted,
@@ -86,6 +90,8 @@ impl Outcome {
         Self::Suppressed,
         Self::Throttled,
         Self::Failed,
+        Self::RetryScheduled,
+        Self::CircuitOpen,
         Self::Grouped,
         Self::Scheduled,
         Self::PendingApproval,
@@ -125,6 +131,8 @@ impl Outcome {
             Self::Suppressed => "suppressed",
             Self::Throttled => "throttled",
             Self::Failed => "failed",
+            Self::RetryScheduled => "retry_scheduled",
+            Self::CircuitOpen => "circuit_open",
             Self::Grouped => "grouped",
             Self::Scheduled => "scheduled",
             Self::PendingApproval => "pending_approval",
@@ -225,6 +233,9 @@ pub enum OutcomeDetail<'a> {
         new_provider: Cow<'a, str>,
         /// Its answer.
         response: ProviderResponse<'a>,
+        /// Providers that were passed over since their circuits were open, the first choice first.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        circuit_open: Vec<Cow<'a, str>>,
     },
     /// Over a limit.
     Throttled {
@@ -241,6 +252,26 @@ pub enum OutcomeDetail<'a> {
         retryable: bool,
         /// Calls made.
         attempts: u32,
+    },
+    /// Failed for now.
+    RetryScheduled {
+        /// As in [`OutcomeDetail::Failed`].
+        code: Cow<'a, str>,
+        /// As in [`OutcomeDetail::Failed`].
+        message: Cow<'a, str>,
+        /// Calls made since the last retry.
+        attempts: u32,
+        /// Which retry comes, from 1.
+        retry: u32,
+        /// When (RFC 3339).
+        retry_at: Cow<'a, str>,
+    },
+    /// Not called: its circuit is open.
+    CircuitOpen {
+        /// The provider.
+        provider: Cow<'a, str>,
+        /// Its fallbacks, which were passed over as well.
+        fallback_chain: Vec<Cow<'a, str>>,
     },
     /// Taken into a group.
     Grouped {

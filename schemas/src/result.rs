@@ -1,7 +1,8 @@
 use crate::coordinates::Coordinates;
-use crate::dispatch::DispatchContext;
+use crate::dispatch::{DispatchContext, is_zero};
 use crate::outcome::ProviderResponse;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// A record of the results topic: what came of one dispatch, with what the processor needs to tell the outcome, so that
@@ -33,6 +34,18 @@ pub struct ProviderResult<'a> {
     /// What had held the action, as it came.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub released_by: Option<Cow<'a, str>>,
+    /// Providers that were passed over for this one, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub passed_over: Vec<Cow<'a, str>>,
+    /// How often the processor had it made before, as it came.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub retry: u32,
+    /// The circuit's epoch, as it came.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub probe: Option<u64>,
+    /// The dispatch itself where it failed: what a fallback, a later retry or a dead letter is made from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dispatch: Option<Cow<'a, RawValue>>,
     /// What came of it.
     pub result: ResultStatus<'a>,
     /// Calls made, the last one included.
@@ -61,12 +74,15 @@ pub enum ResultStatus<'a> {
 /// Why a dispatch failed for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderError<'a> {
-    /// `EXECUTION_FAILED`, `TIMEOUT`, `CONNECTION`, `CONFIGURATION`, `RATE_LIMITED`, `SERIALIZATION` or
-    /// `PROVIDER_NOT_FOUND`.
+    /// `EXECUTION_FAILED`, `TIMEOUT`, `CONNECTION`, `RATE_LIMITED`, `SERIALIZATION`, `CONFIGURATION`, `CREDENTIALS`,
+    /// `VALIDATION`, `ATTACHMENT_ERROR`, `CIRCUIT_OPEN` or `PROVIDER_NOT_FOUND`.
     #[serde(borrow)]
     pub code: Cow<'a, str>,
     /// What happened, for people; never a secret.
     pub message: Cow<'a, str>,
     /// Whether the same call could succeed later.
     pub retryable: bool,
+    /// After how many milliseconds the provider wants to be called again, where that is longer than a connector waits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry_after_ms: Option<u64>,
 }

@@ -124,6 +124,7 @@ fn conclude<'r>(result: &'r ProviderResult<'_>) -> (Outcome, OutcomeDetail<'r>) 
                 original_provider: Cow::Borrowed(original),
                 new_provider: Cow::Borrowed(&result.provider),
                 response: response.clone(),
+                circuit_open: result.passed_over.clone(),
             },
         ),
         (ResultStatus::Failed(error), _) => (

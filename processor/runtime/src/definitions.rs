@@ -56,6 +56,7 @@ impl Table {
                 Definition::Chain(found) => parts.chains.push(found),
                 Definition::StateMachine(found) => parts.state_machines.push(found),
                 Definition::TimeInterval(found) => parts.time_intervals.push(found),
+                Definition::Circuit(_) => {}
             }
         }
         let (Some(rules), Some(settings)) = (rules, settings) else { return Ok(None) };

@@ -92,6 +92,7 @@ impl Answer {
                 code: Cow::Owned(code.clone()),
                 message: Cow::Owned(message.clone()),
                 retryable: *retryable,
+                retry_after_ms: None,
             }),
         }
     }
@@ -141,6 +142,10 @@ impl Providers {
             attempts: 1,
             started_at: now,
             duration_ms: 0,
+            passed_over: dispatch.passed_over.clone(),
+            retry: dispatch.retry,
+            probe: dispatch.probe,
+            dispatch: None,
             decided_at: dispatch.decided_at,
             source: dispatch.source.clone(),
         };

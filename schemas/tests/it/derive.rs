@@ -92,6 +92,7 @@ impl Derive<'_> {
             // `Action` reads itself: what it keeps in collections may be absent.
             "Metadata" | "AuditLabels" | "Map" | "BTreeMap" if field.default || record == "Action" => Some(json!({})),
             _ if !field.default => None,
+            "u32" => Some(json!(0)),
             "Vec" => Some(json!([])),
             "bool" => Some(json!(false)),
             "String" => Some(json!("")),

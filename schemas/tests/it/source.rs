@@ -47,7 +47,11 @@ impl Types {
     pub(crate) fn read(folder: &Path) -> Self {
         let mut types = BTreeMap::new();
         for entry in std::fs::read_dir(folder).unwrap() {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
             for item in syn::parse_file(&text).unwrap().items {
                 let (name, attrs, kind) = match item {
                     Item::Struct(item) => {

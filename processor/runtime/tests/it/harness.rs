@@ -56,8 +56,7 @@ impl Bench {
     }
 
     pub fn publish(&self, rules: &str) -> Result<usize, acteon_runtime::Error> {
-        let provider =
-            |name: &str| Definition::Provider(ProviderDefinition { name: name.into(), provider_type: "log".into() });
+        let provider = |name: &str| Definition::Provider(ProviderDefinition::new(name, "log"));
         let rules = RulesDefinition {
             evaluation: "cascade".into(),
             default: "allow".into(),
