@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Throttle(command::operator::dedup::Throttle),
     #[command(subcommand)]
     Config(command::config::ConfigCommand),
+    #[command(subcommand)]
+    Secret(command::secret::Secret),
 }
 
 impl Command {

@@ -6,5 +6,6 @@ pub(crate) mod operator;
 pub(crate) mod produce;
 pub(crate) mod rules;
 pub(crate) mod run;
+pub(crate) mod secret;
 pub(crate) mod tail;
 pub(crate) mod topology;

@@ -11,6 +11,7 @@ mod keys;
 mod legacy;
 mod named;
 mod problem;
+mod providers;
 mod raw;
 mod secrets;
 mod show;
@@ -192,6 +193,7 @@ fn parse(source: &str, text: &str, overrides: &Overrides) -> Result<(Config, Vec
     }
     chains::prepare(document.get_mut(), &mut report);
     let spans = keys::check(document.get_mut(), &mut report);
+    let type_keys = providers::take_type_keys(document.get_mut());
     let raw = match raw::RawConfig::deserialize(Deserializer::from(document)) {
         Ok(raw) => raw,
         Err(error) => {
@@ -201,7 +203,7 @@ fn parse(source: &str, text: &str, overrides: &Overrides) -> Result<(Config, Vec
             return Err(Refused(report.into_problems()));
         }
     };
-    let config = validate::validate(raw, overrides, &spans, &mut report);
+    let config = validate::validate(raw, type_keys, overrides, &spans, &mut report);
     match config {
         Some(config) if !report.has_errors() => Ok((config, report.into_problems())),
         _ => Err(Refused(report.into_problems())),

@@ -62,5 +62,6 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Dedup(dedup) => dedup.run(global),
         Command::Throttle(throttle) => throttle.run(global),
         Command::Config(config) => config.run(global),
+        Command::Secret(secret) => secret.run(),
     }
 }

@@ -1,6 +1,6 @@
 use crate::backoff::BackoffPolicy;
 use crate::error::Error;
-use crate::provider::webhook::WebhookSettings;
+use crate::provider::ProviderSettings;
 use acteon_schemas::MAX_RECORD_BYTES;
 use acteon_topology::{KafkaConfig, Names};
 use std::collections::BTreeSet;
@@ -84,10 +84,7 @@ impl ProviderConfig {
     /// [`Error::Provider`] with this provider's name and the key at fault.
     pub fn validate(&self) -> Result<(), Error> {
         Names::check_provider(&self.name).map_err(|error| Error::provider(&self.name, "name", error.to_string()))?;
-        match &self.settings {
-            ProviderSettings::Log => {}
-            ProviderSettings::Webhook(settings) => settings.validate(&self.name)?,
-        }
+        self.settings.validate(&self.name)?;
         self.limits(&DeliveryLimits::default()).validate().map_err(|error| match error {
             Error::Config { key, problem } => Error::provider(&self.name, key, problem),
             other => other,
@@ -102,26 +99,6 @@ impl ProviderConfig {
             timeout: self.timeout.unwrap_or(shared.timeout),
             max_concurrent: self.max_concurrent.unwrap_or(shared.max_concurrent),
             ..shared.clone()
-        }
-    }
-}
-
-/// The types of providers.
-#[derive(Debug, Clone)]
-pub enum ProviderSettings {
-    /// Writes a log line; needs nothing.
-    Log,
-    /// Sends the action to a URL.
-    Webhook(WebhookSettings),
-}
-
-impl ProviderSettings {
-    /// The type's name in configuration.
-    #[must_use]
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Webhook(_) => "webhook",
         }
     }
 }
@@ -208,6 +185,8 @@ impl DeliveryLimits {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::provider::log::LogSettings;
+    use crate::provider::webhook::WebhookSettings;
 
     fn webhook(name: &str, url: &str) -> ProviderConfig {
         ProviderConfig::new(name, ProviderSettings::Webhook(WebhookSettings::new(url)))
@@ -225,7 +204,7 @@ mod tests {
     #[test]
     fn a_good_one_passes() {
         let two_of_a_type = vec![
-            ProviderConfig::new("audit-log", ProviderSettings::Log),
+            ProviderConfig::new("audit-log", ProviderSettings::Log(LogSettings {})),
             webhook("orders", "https://example.com/orders"),
             webhook("alerts", "http://127.0.0.1:8080/alerts?x=1"),
         ];

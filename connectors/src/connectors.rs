@@ -8,7 +8,7 @@ use crate::lanes::Lanes;
 use crate::load::Load;
 use crate::metrics::Meters;
 use crate::partitions::Partitions;
-use crate::provider;
+use crate::provider::Tools;
 use crate::worker::Worker;
 use crate::writer::Writer;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -89,10 +89,11 @@ impl Connectors {
     ) -> Result<(), Error> {
         let Some(runtime) = &self.runtime else { return Ok(()) };
         let limits = provider.limits(&config.limits);
+        let tools = Tools::default();
         let meters = Arc::new(Meters::new(&provider.name));
         let (queue, queued) = tokio::sync::mpsc::channel(limits.max_in_flight);
         let worker = Arc::new(Worker {
-            caller: Caller::new(provider::build(provider)?, &limits, Arc::clone(&meters)),
+            caller: Caller::new(provider.settings.build(&provider.name, &tools)?, &limits, Arc::clone(&meters)),
             writer: Arc::clone(writer),
             partitions: Arc::new(Mutex::new(Partitions::default())),
             load: Arc::new(Load::new(&limits, Arc::clone(&meters))),

@@ -24,14 +24,18 @@ mod offsets;
 mod partitions;
 mod provider;
 mod record;
+mod secret;
 mod worker;
 mod writer;
 
 pub use config::{
     ConnectorsConfig, DeliveryLimits, MAX_LIMIT, MAX_PROVIDERS, MAX_RETRIES, MAX_TIMEOUT, ProviderConfig,
-    ProviderSettings,
 };
 pub use connectors::{Connectors, ProviderHealth};
 pub use error::Error;
 pub use metrics::describe_metrics;
-pub use provider::webhook::{MAX_RESPONSE_BYTES, WebhookSettings};
+pub use provider::ProviderSettings;
+pub use provider::http::{HttpSettings, MAX_RESPONSE_BYTES};
+pub use provider::log::LogSettings;
+pub use provider::webhook::WebhookSettings;
+pub use secret::{AUTH_KEY_VARIABLE, REDACTED, Secret, encrypt};

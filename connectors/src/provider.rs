@@ -2,23 +2,17 @@
 
 pub(crate) mod http;
 pub(crate) mod log;
+mod registry;
+mod tools;
 pub(crate) mod webhook;
 
-use crate::config::{ProviderConfig, ProviderSettings};
-use crate::error::Error;
+pub(crate) use acteon_schemas::error_code as code;
+pub use registry::ProviderSettings;
+pub(crate) use tools::Tools;
+
 use acteon_schemas::{Dispatch, ProviderError, ProviderResponse};
 use futures::future::BoxFuture;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// Codes of [`ProviderError`], as clients know them.
-pub(crate) mod code {
-    pub(crate) const EXECUTION_FAILED: &str = "EXECUTION_FAILED";
-    pub(crate) const TIMEOUT: &str = "TIMEOUT";
-    pub(crate) const CONNECTION: &str = "CONNECTION";
-    pub(crate) const RATE_LIMITED: &str = "RATE_LIMITED";
-    pub(crate) const SERIALIZATION: &str = "SERIALIZATION";
-}
 
 /// The W3C trace context that came with a dispatch record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,15 +70,4 @@ impl Outcome {
 pub(crate) trait Provider: Send + Sync + 'static {
     /// Makes one call; never retries by itself.
     fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Outcome>;
-}
-
-/// Makes the provider that `config` describes.
-///
-/// # Errors
-/// [`Error::Provider`] with the key at fault.
-pub(crate) fn build(config: &ProviderConfig) -> Result<Arc<dyn Provider>, Error> {
-    Ok(match &config.settings {
-        ProviderSettings::Log => Arc::new(log::Log::new(&config.name)),
-        ProviderSettings::Webhook(settings) => Arc::new(webhook::Webhook::new(&config.name, settings)?),
-    })
 }

@@ -13,6 +13,7 @@ mod dead_letter;
 mod definition;
 mod dispatch;
 mod error;
+pub mod error_code;
 mod limits;
 mod metadata;
 mod outcome;

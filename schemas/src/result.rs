@@ -74,8 +74,7 @@ pub enum ResultStatus<'a> {
 /// Why a dispatch failed for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderError<'a> {
-    /// `EXECUTION_FAILED`, `TIMEOUT`, `CONNECTION`, `RATE_LIMITED`, `SERIALIZATION`, `CONFIGURATION`, `CREDENTIALS`,
-    /// `VALIDATION`, `ATTACHMENT_ERROR`, `CIRCUIT_OPEN` or `PROVIDER_NOT_FOUND`.
+    /// One of [`error_code`](crate::error_code).
     #[serde(borrow)]
     pub code: Cow<'a, str>,
     /// What happened, for people; never a secret.

@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::output::{Output, count};
 use crate::service::{self, Http, Prepared, Role, Services};
 use acteon_broker::Broker;
-use acteon_connectors::{ProviderConfig, ProviderSettings};
+use acteon_connectors::{LogSettings, ProviderConfig, ProviderSettings};
 use acteon_topology::{self as topology, KafkaConfig, Topology};
 use anyhow::Result;
 use clap::Args;
@@ -55,7 +55,7 @@ impl Dev {
         config.processor.state_dir = self.data_dir.join("state");
         config.topology.settings.replication_factor = 1;
         if config.providers.is_empty() {
-            config.providers.push(ProviderConfig::new("log", ProviderSettings::Log));
+            config.providers.push(ProviderConfig::new("log", ProviderSettings::Log(LogSettings {})));
         }
         if config.secrets.approval_keys.is_empty() {
             config.secrets.approval_keys.push((None, secret::kept(&self.data_dir)?));

@@ -5,13 +5,19 @@ use serde::forward_to_deserialize_any;
 
 /// The names under which `T`, a struct, is deserialised.
 pub(super) fn of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+    asked_by(|names| T::deserialize(names).err())
+}
+
+/// The names that a deserialisation asks for.
+pub(super) fn asked_by(deserialize: impl FnOnce(Names<'_>) -> Option<Error>) -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     // The deserialiser below always fails; it is asked only for the names.
-    T::deserialize(Names(&mut names)).err();
+    deserialize(Names(&mut names));
     names
 }
 
-struct Names<'n>(&'n mut &'static [&'static str]);
+/// A deserialiser that only takes note of the names.
+pub(super) struct Names<'n>(&'n mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for Names<'_> {
     type Error = Error;

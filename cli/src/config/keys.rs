@@ -4,10 +4,9 @@ use super::background::{POLLING, RawBackground, RawQuotas, RawRetention};
 use super::chains::RawChains;
 use super::problem::Report;
 use super::raw::{
-    RawApprovalKey, RawAudit, RawConfig, RawExecutor, RawProcessor, RawProvider, RawRedact, RawRules, RawServer,
-    RawTopology,
+    RawApprovalKey, RawAudit, RawConfig, RawExecutor, RawProcessor, RawRedact, RawRules, RawServer, RawTopology,
 };
-use super::{fields, legacy};
+use super::{fields, legacy, providers};
 use acteon_schemas::{
     ChainBranch, ChainCancel, ChainDefinition, ChainParallel, ChainRetry, ChainSignal, ChainStep, ChainTimer,
     StateMachineDefinition, StateTimeout, TimeIntervalDefinition, TimeOfDay, TimeRange, TrackDefinition,
@@ -17,9 +16,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-/// Provider types of this version.
-pub(super) const PROVIDER_TYPES: [&str; 2] = ["log", "webhook"];
 
 /// Where each key's value stands, by dotted path (`server.port`, `providers[0].url`).
 pub(super) type Spans = BTreeMap<String, Range<usize>>;
@@ -154,16 +150,43 @@ impl Walk<'_, '_> {
             let path = format!("providers[{index}]");
             self.spans.insert(path.clone(), provider.span());
             let DeValue::Table(table) = provider.get_mut() else { continue };
-            // The keys of a type that we don't have can't be judged; the type is refused by itself.
-            let known_type = match table.get("type").and_then(|kind| kind.get_ref().as_str()) {
-                Some(kind) => PROVIDER_TYPES.contains(&kind),
-                None => true,
+            let kind = table.get("type").and_then(|kind| kind.get_ref().as_str()).map(str::to_owned);
+            let common = providers::common();
+            let own = match &kind {
+                Some(kind) => providers::keys_of(kind),
+                None => Some(&[][..]),
             };
-            if known_type {
-                self.section(&path, table, fields::of::<RawProvider>());
-            } else if let Some(kind) = table.get("type") {
-                self.spans.insert(format!("{path}.type"), kind.span());
+            // The keys of a type that we don't have can't be judged; the type is refused by itself.
+            let Some(own) = own else {
+                self.properties(&path, provider.get_ref());
+                continue;
+            };
+            self.keys_of_other_types(&path, table, &[common, own].concat(), kind.as_deref());
+            self.section(&path, table, &[common, own].concat());
+            for (key, value) in table.iter().filter(|(key, _)| own.contains(&&**key.get_ref())) {
+                self.properties(&format!("{path}.{}", key.get_ref()), value.get_ref());
             }
+        }
+    }
+
+    /// Reports and takes out keys that stand in the wrong type of provider.
+    fn keys_of_other_types(&mut self, path: &str, table: &mut DeTable<'_>, known: &[&str], kind: Option<&str>) {
+        let mut without_meaning = Vec::new();
+        for key in table.keys().filter(|key| !known.contains(&&**key.get_ref())) {
+            let name: &str = key.get_ref();
+            let types = providers::types_with(name);
+            if !types.is_empty() {
+                let problem = match kind {
+                    Some(kind) => format!("has no meaning for type {kind:?}"),
+                    None => "needs a `type`".to_owned(),
+                };
+                let types = types.join(", ");
+                self.report.error(Some(key.span()), format!("`{path}.{name}` {problem}: it is a key of {types}"));
+                without_meaning.push(name.to_owned());
+            }
+        }
+        for name in without_meaning {
+            table.remove(name.as_str());
         }
     }
 

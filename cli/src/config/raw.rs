@@ -6,7 +6,6 @@ use super::background::{RawBackground, RawQuotas, RawRetention};
 use super::chains::RawChains;
 use acteon_schemas::{StateMachineDefinition, TimeIntervalDefinition};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[derive(Default, Deserialize)]
@@ -87,15 +86,13 @@ pub(super) struct RawExecutor {
     pub(super) max_concurrent: Option<usize>,
 }
 
+/// The keys that every type has: see `providers.rs` for those of a type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawProvider {
     pub(super) name: Option<String>,
     #[serde(rename = "type")]
     pub(super) provider_type: Option<String>,
-    pub(super) url: Option<String>,
-    pub(super) method: Option<String>,
-    pub(super) headers: BTreeMap<String, String>,
     pub(super) ordered: Option<bool>,
     pub(super) max_concurrent: Option<usize>,
     pub(super) max_retries: Option<u32>,

@@ -1,14 +1,9 @@
 //! The effective configuration, for people and programs, without secrets.
 
 use super::Config;
-use acteon_connectors::{DeliveryLimits, ProviderConfig, ProviderSettings};
+use acteon_connectors::{DeliveryLimits, ProviderConfig};
 use acteon_topology::Settings;
-use serde_json::{Map, Value, json};
-
-/// What stands in for a secret.
-const HIDDEN: &str = "[REDACTED]";
-/// Headers whose values are no secrets; all others may be.
-const PLAIN_HEADERS: [&str; 4] = ["accept", "content-type", "user-agent", "idempotency-key"];
+use serde_json::{Value, json};
 
 /// Every key with its value in effect, in the shape of the file.
 pub(crate) fn shown(config: &Config) -> Value {
@@ -91,38 +86,8 @@ fn provider(provider: &ProviderConfig, shared: &DeliveryLimits) -> Value {
         "timeout_seconds": limits.timeout.as_secs(),
         "max_concurrent": limits.max_concurrent,
     });
-    if let ProviderSettings::Webhook(webhook) = &provider.settings {
-        keys["url"] = json!(public_url(&webhook.url));
-        keys["method"] = json!(webhook.method);
-        let header = |(name, value): (&String, &String)| {
-            let plain = PLAIN_HEADERS.contains(&name.to_lowercase().as_str());
-            (name.clone(), json!(if plain { value } else { HIDDEN }))
-        };
-        keys["headers"] = webhook.headers.iter().map(header).collect::<Map<_, _>>().into();
+    if let (Value::Object(keys), Value::Object(own)) = (&mut keys, provider.settings.shown()) {
+        keys.extend(own);
     }
     keys
-}
-
-/// Scheme, host and port of a URL. The rest may be secret: a user, a token in the path or the query.
-fn public_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let path = if path.len() > 1 { format!("/{HIDDEN}") } else { String::new() };
-    format!("{scheme}://{host}{path}")
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_url_is_shown_without_secrets() {
-        for (url, shown) in [
-            ("http://h:1/", "http://h:1"),
-            ("https://hooks.example.com/T0/secret", "https://hooks.example.com/[REDACTED]"),
-            ("https://u:p@h:1?token=1", "https://h:1/[REDACTED]"),
-        ] {
-            assert_eq!(super::public_url(url), shown);
-        }
-    }
 }

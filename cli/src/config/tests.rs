@@ -68,7 +68,7 @@ fn flags_and_environment_go_over_the_file() {
 
 #[test]
 fn each_mistake_is_named_with_its_place_and_what_may_have_been_meant() {
-    let cases: [(&str, &str); 27] = [
+    let cases: [(&str, &str); 36] = [
         ("[servr]\n", "acteon.toml:1:2: error: unknown key `servr` in the top level (did you mean `server`?)"),
         ("[server]\n  prot = 1", "acteon.toml:2:3: error: unknown key `prot` in [server] (did you mean `port`?)"),
         (
@@ -106,6 +106,39 @@ fn each_mistake_is_named_with_its_place_and_what_may_have_been_meant() {
         (
             "[[providers]]\nname = \"q\"\ntype = \"aws-sqs\"\nqueue_url = \"x\"",
             "3:8: error: `providers[0].type` is \"aws-sqs\", which this version does not have; its types are log, webhook",
+        ),
+        ("[[providers]]\nname = \"a\"\ntype = \"webhok\"", "(did you mean `webhook`?)"),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"webhook\"",
+            "1:1: error: [[providers]] number 1 lacks `url`, which type \"webhook\" needs",
+        ),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"log\"\nurl = \"http://x\"",
+            "4:1: error: `providers[0].url` has no meaning for type \"log\": it is a key of webhook",
+        ),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = 5",
+            "4:7: error: `providers[0].url` must be a string: put it in quotes",
+        ),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\nheaders = \"hunter2\"",
+            "5:11: error: `providers[0].headers` must be a map",
+        ),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\n[providers.headers]\nX-A = \"env:NO_SUCH_1\"",
+            "6:7: error: `providers[0].headers.X-A` is taken from the environment variable NO_SUCH_1, which is not set",
+        ),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\n[providers.headers]\nHost = \"a\\nb\"",
+            "6:8: error: `providers[0].headers.Host` has a value that HTTP does not allow",
+        ),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\n[providers.http]\nprxy = \"a\"",
+            "6:1: error: `providers[0].http` has an unknown key `prxy` (did you mean `proxy`?)",
+        ),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\nhttp.proxy = \"a\"",
+            "5:14: error: `providers[0].http.proxy` is not a proxy's URL",
         ),
         (
             "[[providers]]\nname = \"a\"\ntype = \"log\"\n[[providers]]\nname = \"a\"\ntype = \"log\"",

@@ -1,13 +1,13 @@
 //! From what is written to what is meant: defaults, ranges, and what only makes sense together.
 
 use super::background::{self, RawBackground, Recurring};
-use super::keys::{PROVIDER_TYPES, Spans, nearest};
+use super::keys::{Spans, nearest};
 use super::problem::Report;
-use super::raw::{RawAudit, RawConfig, RawExecutor, RawProcessor, RawProvider, RawRules, RawServer, RawTopology};
+use super::providers::{self, TypeKeys};
+use super::raw::{RawAudit, RawConfig, RawExecutor, RawProcessor, RawRules, RawServer, RawTopology};
 use super::{Audit, Chains, Config, Overrides, Processor, Rules, Server, Topology, kafka, named, secrets};
-use acteon_connectors::{DeliveryLimits, Error as ProviderError, ProviderConfig, ProviderSettings, WebhookSettings};
+use acteon_connectors::{DeliveryLimits, Error as ConnectorsError};
 use acteon_topology::{Names, Settings, Topology as Topics};
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -29,6 +29,7 @@ const DEFAULT_REDACT_FIELDS: [&str; 4] = ["password", "token", "api_key", "secre
 /// Checks a configuration; problems go to the report. `None` where there is nothing to go on with.
 pub(super) fn validate(
     mut raw: RawConfig,
+    type_keys: Vec<TypeKeys<'_>>,
     overrides: &Overrides,
     spans: &Spans,
     report: &mut Report<'_>,
@@ -44,12 +45,12 @@ pub(super) fn validate(
     named::check("chains.definitions", raw.chains.definitions.iter().map(|one| one.name.as_str()), spans, report);
     named::check("state_machines", raw.state_machines.iter().map(|one| one.name.as_str()), spans, report);
     named::check("time_intervals", raw.time_intervals.iter().map(|one| one.name.as_str()), spans, report);
+    let providers = providers::providers(raw.providers, type_keys, spans, report);
     let mut check = Check { spans, report };
     let server = check.server(raw.server, overrides);
     let topology = check.topology(&raw.topology);
     let limits = check.limits(&raw.executor);
     let rules = check.rules(raw.rules);
-    let providers = check.providers(raw.providers);
     let audit = check.audit(raw.audit);
     let recurring = check.recurring(&raw.background);
     let event_ttl_seconds = check.lifetime("retention.event_ttl_seconds", raw.retention.event_ttl_seconds);
@@ -245,94 +246,15 @@ impl Check<'_, '_> {
         limits.timeout = raw.timeout_seconds.map_or(limits.timeout, Duration::from_secs);
         limits.max_concurrent = raw.max_concurrent.unwrap_or(limits.max_concurrent);
         if let Err(error) = limits.validate() {
-            self.refused("executor", &error);
+            match error {
+                ConnectorsError::Config { key, problem } => {
+                    let key = if key == "timeout" { "timeout_seconds" } else { key };
+                    self.error(&format!("executor.{key}"), problem);
+                }
+                other => self.report.error(self.spans.get("executor").cloned(), other.to_string()),
+            }
         }
         limits
-    }
-
-    /// An error that names a key of the section at `path`, shown at that key.
-    fn refused(&mut self, path: &str, error: &ProviderError) {
-        let (key, problem) = match error {
-            ProviderError::Provider { key, problem, .. } => (key.as_str(), problem),
-            ProviderError::Config { key, problem } => (*key, problem),
-            other => return self.report.error(self.spans.get(path).cloned(), other.to_string()),
-        };
-        let key = if key == "timeout" { "timeout_seconds" } else { key };
-        self.error(&format!("{path}.{key}"), problem);
-    }
-
-    fn providers(&mut self, raw: Vec<RawProvider>) -> Vec<ProviderConfig> {
-        let mut places: BTreeMap<String, usize> = BTreeMap::new();
-        let mut providers = Vec::with_capacity(raw.len());
-        for (index, raw) in raw.into_iter().enumerate() {
-            let Some(provider) = self.provider(index, raw) else { continue };
-            if let Err(error) = provider.validate() {
-                self.refused(&format!("providers[{index}]"), &error);
-            }
-            if let Some(first) = places.insert(provider.name.clone(), index) {
-                let problem = format!("is {:?}, as in [[providers]] number {}", provider.name, first + 1);
-                self.error(&format!("providers[{index}].name"), format!("{problem}; names tell providers apart"));
-            }
-            providers.push(provider);
-        }
-        providers
-    }
-
-    fn provider(&mut self, index: usize, mut raw: RawProvider) -> Option<ProviderConfig> {
-        let Some(name) = raw.name.take() else {
-            self.missing(index, "name", "the name by which rules and actions call the provider");
-            return None;
-        };
-        let (ordered, max_retries, max_concurrent) =
-            (raw.ordered.unwrap_or(false), raw.max_retries, raw.max_concurrent);
-        let timeout = raw.timeout_seconds.map(Duration::from_secs);
-        let settings = self.settings(index, raw)?;
-        Some(ProviderConfig { name, settings, ordered, max_retries, timeout, max_concurrent })
-    }
-
-    fn settings(&mut self, index: usize, raw: RawProvider) -> Option<ProviderSettings> {
-        let types = PROVIDER_TYPES.join(", ");
-        match raw.provider_type.as_deref() {
-            Some("log") => {
-                let given = [
-                    ("url", raw.url.is_some()),
-                    ("method", raw.method.is_some()),
-                    ("headers", !raw.headers.is_empty()),
-                ];
-                for (key, _) in given.into_iter().filter(|(_, given)| *given) {
-                    self.error(&format!("providers[{index}].{key}"), "has no meaning for type \"log\"; remove it");
-                }
-                Some(ProviderSettings::Log)
-            }
-            Some("webhook") => {
-                let Some(url) = raw.url else {
-                    self.missing(index, "url", "where the webhook's receiver is");
-                    return None;
-                };
-                let mut settings = WebhookSettings::new(url);
-                settings.method = raw.method.unwrap_or(settings.method);
-                settings.headers = raw.headers;
-                Some(ProviderSettings::Webhook(settings))
-            }
-            Some(other) => {
-                let near = nearest(other, &PROVIDER_TYPES)
-                    .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
-                self.error(
-                    &format!("providers[{index}].type"),
-                    format!("is {other:?}, which this version does not have; its types are {types}{near}"),
-                );
-                None
-            }
-            None => {
-                self.missing(index, "type", &format!("one of {types}"));
-                None
-            }
-        }
-    }
-
-    fn missing(&mut self, index: usize, key: &str, meaning: &str) {
-        let span = self.spans.get(&format!("providers[{index}]")).cloned();
-        self.report.error(span, format!("[[providers]] number {} lacks `{key}`: {meaning}", index + 1));
     }
 
     fn audit(&mut self, raw: RawAudit) -> Audit {

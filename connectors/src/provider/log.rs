@@ -1,9 +1,26 @@
-use super::{Call, Outcome, Provider, code};
+use super::{Call, Outcome, Provider, Tools, code};
+use crate::error::Error;
 use acteon_schemas::{ProviderResponse, ResponseStatus};
 use futures::future::{BoxFuture, ready};
+use serde::{Deserialize, Serialize};
 use serde_json::{json, value::to_raw_value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// Needs nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {}
+
+impl LogSettings {
+    /// There is nothing to check.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn validate(&self, _name: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}
 
 /// Writes a log line for each dispatch. Payload and metadata, which may hold secrets, stay out of it.
 pub(crate) struct Log {
@@ -11,8 +28,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned() }
+    pub(crate) fn new(name: &str, _settings: &LogSettings, _tools: &Tools) -> Result<Self, Error> {
+        Ok(Self { name: name.to_owned() })
     }
 
     /// The answer to every call.
@@ -52,7 +69,11 @@ mod tests {
 
     #[test]
     fn answers_under_its_configured_name() {
-        let Outcome::Delivered(response) = Log::new("warehouse").response() else { panic!("not delivered") };
+        let Outcome::Delivered(response) =
+            Log::new("warehouse", &LogSettings {}, &Tools::default()).unwrap().response()
+        else {
+            panic!("not delivered")
+        };
         let body: serde_json::Value = serde_json::from_str(response.body.get()).unwrap();
         assert_eq!(body, json!({"provider": "warehouse", "logged": true}));
         assert_eq!(response.status, ResponseStatus::Success);

@@ -1,7 +1,7 @@
 //! What a provider is sent, and what is made of its answers.
 
 use crate::bed::{Bed, PARTITIONS, PATIENCE, webhook, webhook_with};
-use acteon_connectors::{ProviderConfig, ProviderSettings, WebhookSettings};
+use acteon_connectors::{LogSettings, ProviderConfig, ProviderSettings, Secret, WebhookSettings};
 use acteon_testkit::free_port;
 use acteon_testkit::http::{Receiver, Reply, Request};
 use rdkafka::producer::Producer as _;
@@ -18,7 +18,7 @@ fn a_webhook_is_sent_the_whole_action_and_its_answer_comes_back() {
     let (bed, receiver) = (Bed::new(&["hook"]), Receiver::start().unwrap());
     receiver.respond(Reply::status(201).body(r#"{"id":"ch_1"}"#).header("x-request-id", "r-1"));
     let settings = WebhookSettings {
-        headers: BTreeMap::from([("Authorization".to_owned(), "Bearer secret".to_owned())]),
+        headers: BTreeMap::from([("Authorization".to_owned(), Secret::new("Bearer secret"))]),
         ..WebhookSettings::new(format!("{}/orders?x=1", receiver.url()))
     };
     let connectors = bed.start(vec![ProviderConfig::new("hook", ProviderSettings::Webhook(settings))]);
@@ -70,7 +70,7 @@ fn a_webhook_is_sent_the_whole_action_and_its_answer_comes_back() {
 #[test]
 fn log_answers_under_its_configured_name() {
     let bed = Bed::new(&["warehouse"]);
-    let connectors = bed.start(vec![ProviderConfig::new("warehouse", ProviderSettings::Log)]);
+    let connectors = bed.start(vec![ProviderConfig::new("warehouse", ProviderSettings::Log(LogSettings {}))]);
     bed.dispatch("warehouse", "d-1", "shop:acme");
     let result = bed.results(1).remove(0).json();
     assert_eq!(result["result"]["delivered"]["body"], json!({"provider": "warehouse", "logged": true}));
@@ -105,7 +105,8 @@ fn what_the_receiver_refuses_is_tried_once() {
     for result in bed.results(2) {
         let result = result.json();
         let failed = &result["result"]["failed"];
-        assert_eq!((&failed["code"], &failed["retryable"]), (&json!("EXECUTION_FAILED"), &json!(false)), "{result}");
+        let code = if result["dispatch_id"] == "d-1" { "VALIDATION" } else { "CONFIGURATION" };
+        assert_eq!((&failed["code"], &failed["retryable"]), (&json!(code), &json!(false)), "{result}");
         assert_eq!(result["attempts"], 1);
     }
     assert_eq!((receiver.requests_to("/bad").len(), receiver.requests_to("/gone").len()), (1, 1));

@@ -1,0 +1,149 @@
+//! What comes back from a request, read within limits.
+
+use super::status::retry_after;
+use crate::clock;
+use crate::provider::{Outcome, code};
+use acteon_schemas::{ProviderResponse, ResponseStatus, check_depth};
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderName, RETRY_AFTER};
+use serde_json::value::{RawValue, to_raw_value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Longest response body that is read; a longer one is cut off and done without.
+pub const MAX_RESPONSE_BYTES: usize = 256 * 1024;
+/// Longest wait for the body once the status is there. A body that stalls is done without.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest value kept of a response header, in bytes.
+const MAX_KEPT_HEADER_BYTES: usize = 256;
+/// Response headers that the result keeps.
+const KEPT_HEADERS: [&str; 3] = ["content-type", "x-request-id", "location"];
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A status came back, whatever it says.
+    Response(Response),
+    /// None came back.
+    Failed(Failure),
+}
+
+/// A response.
+#[derive(Debug)]
+pub(crate) struct Response {
+    /// The status code.
+    pub(crate) status: u16,
+    /// The wait that a `Retry-After` header asks for.
+    pub(crate) retry_after: Option<Duration>,
+    /// Those headers that results keep.
+    pub(crate) headers: BTreeMap<String, String>,
+    /// The body, where it came whole and within its limits. That of an error may echo what was sent, secrets included.
+    pub(crate) body: Option<Bytes>,
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// No connection in time.
+    TimedOut,
+    /// No connection, or none that is trusted.
+    NotConnected(String),
+    /// The connection broke before the status came.
+    Broken(String),
+    /// There was nothing to send.
+    Unsendable(String),
+}
+
+impl Response {
+    /// The call was taken: what the receiver answered where that is JSON, and the status in its place otherwise.
+    pub(crate) fn delivered(self) -> Outcome {
+        let json = self
+            .body
+            .as_deref()
+            .filter(|body| check_depth(body).is_ok())
+            .and_then(|body| serde_json::from_slice::<Box<RawValue>>(body).ok());
+        let body = match json {
+            Some(body) => Ok(body),
+            None => to_raw_value(&serde_json::json!({"status_code": self.status})),
+        };
+        match body {
+            Ok(body) => Outcome::Delivered(ProviderResponse {
+                status: ResponseStatus::Success,
+                body: Cow::Owned(body),
+                headers: self.headers,
+            }),
+            Err(error) => Outcome::reject(code::SERIALIZATION, error.to_string()),
+        }
+    }
+
+    /// Says what the receiver answered; never with a part of the body.
+    pub(crate) fn refusal(&self) -> String {
+        let reason = StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
+        format!("the receiver answered {} {}", self.status, reason.unwrap_or("unknown"))
+    }
+}
+
+impl Failure {
+    /// Reads the client's error.
+    pub(super) fn of(error: reqwest::Error) -> Self {
+        // The URL may hold a secret.
+        let error = error.without_url();
+        let cause = cause(&error);
+        if error.is_timeout() {
+            Self::TimedOut
+        } else if error.is_connect() {
+            Self::NotConnected(cause)
+        } else if error.is_builder() {
+            Self::Unsendable(cause)
+        } else {
+            Self::Broken(cause)
+        }
+    }
+
+    /// What that means, for every provider alike.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Self::TimedOut => Outcome::retry(code::TIMEOUT, "no connection in time", None),
+            Self::NotConnected(cause) => Outcome::retry(code::CONNECTION, format!("no connection: {cause}"), None),
+            Self::Broken(cause) => Outcome::retry(code::CONNECTION, format!("the connection broke: {cause}"), None),
+            Self::Unsendable(cause) => Outcome::reject(code::SERIALIZATION, cause),
+        }
+    }
+}
+
+/// The innermost cause, which says what happened; those around it say where in the client.
+pub(super) fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// Reads a response within its limits.
+pub(super) async fn read(mut response: reqwest::Response) -> Answer {
+    let status = response.status().as_u16();
+    let header = |name: &HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let retry_after = header(&RETRY_AFTER).and_then(|value| retry_after(value, clock::utc()));
+    let headers = KEPT_HEADERS
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), header(&HeaderName::from_static(name))?.to_owned())))
+        .filter(|(_, value)| value.len() <= MAX_KEPT_HEADER_BYTES)
+        .collect();
+    let body = tokio::time::timeout(BODY_TIMEOUT, read_body(&mut response)).await.ok().flatten();
+    Answer::Response(Response { status, retry_after, headers, body })
+}
+
+/// The body, or `None` where it is too long or breaks off.
+async fn read_body(response: &mut reqwest::Response) -> Option<Bytes> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Some(body.into())
+}
