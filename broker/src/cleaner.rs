@@ -43,5 +43,5 @@ fn clean(partition: &Partition, now: i64) -> Result<(), Error> {
     let Some(pass) = pass else { return Ok(()) };
     let latest = pass.latest()?;
     pass.run(&latest, now, |done| lock(&partition.log).replace_closed(&done.replaced, done.by, &done.scratch))?;
-    lock(&partition.log).note_compacted(pass.upto())
+    lock(&partition.log).note_compacted(latest.upto())
 }

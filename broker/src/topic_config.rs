@@ -43,10 +43,12 @@ pub(crate) struct TopicConfig {
     pub(crate) retention_bytes: i64,
     pub(crate) segment_bytes: u64,
     pub(crate) segment_ms: i64,
-    /// How long a tombstone outlives its append, milliseconds.
+    /// How long a tombstone outlives the first compaction that meets it, milliseconds.
     pub(crate) delete_retention_ms: i64,
     /// Records younger than this are not compacted, milliseconds.
     pub(crate) min_compaction_lag_ms: i64,
+    /// Records are compacted before they are older than this, whatever the share, milliseconds.
+    pub(crate) max_compaction_lag_ms: i64,
     /// Share of the closed segments that must be uncompacted before they are compacted.
     pub(crate) min_dirty_ratio: f64,
     pub(crate) max_message_bytes: usize,
@@ -66,6 +68,11 @@ impl TopicConfig {
         if raw("message.timestamp.type") != "CreateTime" {
             return Err("message.timestamp.type: the embedded broker keeps CreateTime only".into());
         }
+        let min_compaction_lag_ms = number(&overrides, "min.compaction.lag.ms", 0)?;
+        let max_compaction_lag_ms = number(&overrides, "max.compaction.lag.ms", 1)?;
+        if min_compaction_lag_ms > max_compaction_lag_ms {
+            return Err("max.compaction.lag.ms must not be below min.compaction.lag.ms".into());
+        }
         Ok(Self {
             compact: policies.contains(&"compact"),
             delete: policies.contains(&"delete"),
@@ -74,11 +81,17 @@ impl TopicConfig {
             segment_bytes: number::<u64>(&overrides, "segment.bytes", 14)?,
             segment_ms: number(&overrides, "segment.ms", 1)?,
             delete_retention_ms: number(&overrides, "delete.retention.ms", 0)?,
-            min_compaction_lag_ms: number(&overrides, "min.compaction.lag.ms", 0)?,
+            min_compaction_lag_ms,
+            max_compaction_lag_ms,
             min_dirty_ratio: number(&overrides, "min.cleanable.dirty.ratio", 0.0)?,
             max_message_bytes: number(&overrides, "max.message.bytes", 0)?,
             overrides,
         })
+    }
+
+    /// How old a segment may become before it is closed, milliseconds: only closed ones are compacted.
+    pub(crate) fn roll_ms(&self) -> i64 {
+        if self.compact { self.segment_ms.min(self.max_compaction_lag_ms) } else { self.segment_ms }
     }
 
     /// Every known name with its value, and whether that is the default.
@@ -133,11 +146,16 @@ mod tests {
             ("segment.bytes", "1"),
             ("retention.ms", "-2"),
             ("retention.ms", "soon"),
+            ("max.compaction.lag.ms", "0"),
             ("message.timestamp.type", "LogAppendTime"),
             ("no.such.name", "1"),
         ] {
             let error = config(&[(name, value)]).unwrap_err();
             assert!(error.contains(name), "{error}");
         }
+        let lags = [("min.compaction.lag.ms", "2000"), ("max.compaction.lag.ms", "1999")];
+        let error = config(&lags).unwrap_err();
+        assert!(lags.iter().all(|(name, _)| error.contains(name)), "{error}");
+        config(&[lags[0], ("max.compaction.lag.ms", "2000")]).unwrap();
     }
 }

@@ -28,13 +28,18 @@ fn put_in_transaction(log: &mut Log, producer: i64, key: &str, value: &str) {
     append(log, &batch_of(&section, 1, TRANSACTIONAL, (producer, 0, 0), 0));
 }
 
-/// Compacts now; a file written `age_ms` ago.
-fn compact(log: &mut Log, age_ms: i64) -> bool {
-    let now = since_epoch_ms(log.segments()[0].path.metadata().unwrap().modified().unwrap()) + age_ms;
+/// Compacts at `now`.
+fn compact(log: &mut Log, now: i64) -> bool {
+    compact_remembering(log, now, MAX_KEYS)
+}
+
+/// Compacts at `now`, with room for so many keys.
+fn compact_remembering(log: &mut Log, now: i64, max_keys: usize) -> bool {
     let Some(pass) = Pass::plan(log, now) else { return false };
+    let pass = Pass { max_keys, ..pass };
     let latest = pass.latest().unwrap();
     pass.run(&latest, now, |done| log.replace_closed(&done.replaced, done.by, &done.scratch)).unwrap();
-    log.note_compacted(pass.upto()).unwrap();
+    log.note_compacted(latest.upto()).unwrap();
     true
 }
 
@@ -79,18 +84,134 @@ fn the_last_value_of_each_key_stays_at_its_offset() {
     assert_eq!((log.start(), log.end()), (0, 7));
 }
 
+/// Long after the records of the tests were written (wall clock, ms).
+const LATE: i64 = 10_000_000_000_000;
+
 #[test]
-fn tombstones_outlive_their_values_for_a_while() {
+fn a_tombstone_however_old_outlives_its_first_compaction_by_the_retention() {
+    for restart in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let retention = [("delete.retention.ms", "5000")];
+        let mut log = log(dir.path(), &retention);
+        let reopened = |log: Log| {
+            if !restart {
+                return log;
+            }
+            drop(log);
+            // Without the checkpoint the segments alone must tell.
+            std::fs::remove_file(dir.path().join("checkpoint.json")).unwrap();
+            self::log(dir.path(), &retention)
+        };
+        put(&mut log, &[("a", Some("1")), ("b", Some("1")), ("a", None)]);
+        put(&mut log, &[("end", Some("1"))]);
+        assert!(compact(&mut log, LATE));
+        let kept = [is(1, "b"), (2, "a".into(), true), is(3, "end")];
+        assert_eq!(left(&mut log), kept, "restart: {restart}");
+        log = reopened(log);
+        put(&mut log, &[("x", Some("1"))]);
+        assert!(compact(&mut log, LATE + 4_999));
+        assert_eq!(left(&mut log)[..3], kept, "restart: {restart}; the retention is not over");
+        log = reopened(log);
+        put(&mut log, &[("x", Some("2"))]);
+        assert!(compact(&mut log, LATE + 5_000), "a second pass does not put the horizon off");
+        assert_eq!(left(&mut log), [is(1, "b"), is(3, "end"), is(4, "x"), is(5, "x")], "restart: {restart}");
+    }
+}
+
+#[test]
+fn a_tombstone_of_a_transaction_or_a_merged_segment_has_its_own_horizon() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = log(dir.path(), &[("delete.retention.ms", "5000")]);
-    put(&mut log, &[("a", Some("1")), ("b", Some("1"))]);
-    put(&mut log, &[("a", None)]);
+    let section = records_section(&[("a", None)]);
+    append(&mut log, &batch_of(&section, 1, TRANSACTIONAL, (1, 0, 0), 0));
+    append(&mut log, &marker(1, 0, true, 0));
     put(&mut log, &[("end", Some("1"))]);
-    assert!(compact(&mut log, 5_000));
-    assert_eq!(left(&mut log), [is(1, "b"), (2, "a".into(), true), is(3, "end")]);
+    assert!(compact(&mut log, LATE));
+    put(&mut log, &[("b", None)]);
     put(&mut log, &[("end", Some("2"))]);
-    assert!(compact(&mut log, 60_000));
-    assert_eq!(left(&mut log), [is(1, "b"), is(3, "end"), is(4, "end")]);
+    Arc::make_mut(&mut log.config).segment_bytes = 1 << 20;
+    assert!(compact(&mut log, LATE + 3_000));
+    assert_eq!(log.closed().len(), 1, "merged");
+    let (old, new) = ([(0, "a".into(), true), is(2, "end")], [(3, "b".into(), true), is(4, "end")]);
+    assert_eq!(left(&mut log), [old, new.clone()].concat(), "what supersedes the first end is in the active segment");
+    log.roll(0).unwrap();
+    assert!(compact(&mut log, LATE + 5_000));
+    assert_eq!(left(&mut log), new);
+    assert!(!compact(&mut log, LATE + 7_999), "nothing new, and no tombstone's time is over");
+    assert!(compact(&mut log, LATE + 8_000));
+    assert_eq!(left(&mut log), new[1..]);
+}
+
+#[test]
+fn a_partition_that_nobody_writes_to_loses_its_tombstones() {
+    for restart in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = log(dir.path(), &[("delete.retention.ms", "5000"), ("segment.bytes", "1000000")]);
+        put(&mut log, &[("a", Some("1")), ("b", Some("1")), ("a", None)]);
+        log.roll(0).unwrap();
+        assert!(compact(&mut log, LATE));
+        if restart {
+            drop(log);
+            log = self::log(dir.path(), &[("delete.retention.ms", "5000")]);
+            log.compacted_to = 3; // the horizon is to bring about the pass, not the restart
+        }
+        assert!(!compact(&mut log, LATE + 4_999), "restart: {restart}");
+        assert!(compact(&mut log, LATE + 5_000), "restart: {restart}");
+        assert_eq!(left(&mut log), [is(1, "b")], "restart: {restart}");
+        assert!(!compact(&mut log, LATE + 9_999), "restart: {restart}; the batch without tombstones has no horizon");
+    }
+}
+
+#[test]
+fn what_lags_too_far_behind_is_compacted_however_little_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let lag = ("max.compaction.lag.ms", "1000");
+    let mut log = log(dir.path(), &[lag, ("segment.bytes", "1000000"), ("min.cleanable.dirty.ratio", "0.9")]);
+    for timestamp in [10, 500] {
+        append(&mut log, &plain(&[("a", Some("1")), ("b", Some("1"))], timestamp));
+    }
+    log.roll(0).unwrap();
+    assert!(compact(&mut log, 600));
+    append(&mut log, &plain(&[("a", None)], 700));
+    log.roll_if_old(999).unwrap();
+    assert!(!compact(&mut log, 1_701), "the record is in the active segment");
+    log.roll_if_old(1_000).unwrap();
+    assert!(!compact(&mut log, 1_700), "a second after it was written");
+    assert!(compact(&mut log, 1_701));
+    assert_eq!(left(&mut log), [is(3, "b"), (4, "a".into(), true)]);
+    assert!(!compact(&mut log, 9_999), "it lags no more");
+}
+
+#[test]
+fn a_key_beyond_those_that_a_pass_remembers_does_not_come_back() {
+    for (segment_bytes, restart) in [("14", false), ("14", true), ("1000000", false), ("1000000", true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = [("segment.bytes", segment_bytes), ("delete.retention.ms", "5000")];
+        let mut log = log(dir.path(), &settings);
+        for (key, value) in [("a", Some("1")), ("b", Some("1")), ("c", Some("1")), ("d", Some("1")), ("c", None)] {
+            put(&mut log, &[(key, value)]);
+        }
+        put(&mut log, &[("a", None), ("e", Some("1")), ("f", Some("1"))]);
+        log.roll(0).unwrap();
+        for now in [LATE, LATE + 5_000] {
+            let mut passes = 0;
+            while compact_remembering(&mut log, now, 2) {
+                passes += 1;
+                assert!(passes < 9, "each pass comes farther");
+                let left = left(&mut log);
+                let is_there = |key: &str, tombstone| left.iter().any(|(_, k, t)| k == key && *t == tombstone);
+                for key in ["a", "c"] {
+                    assert!(is_there(key, true) || !is_there(key, false), "{key} came back: {left:?}");
+                }
+            }
+            assert!(passes > 0, "{now}");
+            if restart && now == LATE {
+                drop(log);
+                log = self::log(dir.path(), &settings);
+            }
+        }
+        assert_eq!(left(&mut log), [is(1, "b"), is(3, "d"), is(6, "e"), is(7, "f")], "{segment_bytes} {restart}");
+    }
 }
 
 #[test]

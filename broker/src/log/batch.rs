@@ -16,6 +16,8 @@ pub(crate) const CHECKED_FROM: usize = 21;
 pub(crate) const TRANSACTIONAL: i16 = 0x10;
 /// Attribute bit: the batch is a transaction marker.
 pub(crate) const CONTROL: i16 = 0x20;
+/// Attribute bit: the base timestamp is the batch's delete horizon (KIP-534). Set by compaction alone.
+pub(crate) const DELETE_HORIZON: i16 = 0x40;
 /// Attribute bits that name the codec.
 pub(crate) const CODEC: i16 = 0x07;
 /// The only version of the record format that is accepted.
@@ -84,6 +86,11 @@ impl Header {
     pub(crate) fn is_control(&self) -> bool {
         self.attributes & CONTROL != 0
     }
+
+    /// When the tombstones of the batch may go (wall clock, ms); `None` until a compaction has met them.
+    pub(crate) fn delete_horizon(&self) -> Option<i64> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
+    }
 }
 
 /// Sequence numbers wrap from the largest `i32` to 0.
@@ -111,7 +118,8 @@ pub(crate) fn split(mut records: Bytes, max_batch_bytes: usize) -> Result<Vec<(H
         if header.length > max_batch_bytes {
             return Err(ResponseError::MessageTooLarge);
         }
-        if header.is_control() || header.count < 1 || header.last_offset_delta != header.count - 1 {
+        let is_only_ours = header.is_control() || header.delete_horizon().is_some();
+        if is_only_ours || header.count < 1 || header.last_offset_delta != header.count - 1 {
             return Err(ResponseError::InvalidRecord);
         }
         let batch = records.split_to(header.length);
@@ -150,6 +158,16 @@ pub(crate) fn read_varint(bytes: &[u8], at: &mut usize) -> Option<i64> {
     None
 }
 
+/// Writes a zigzag varint.
+pub(crate) fn put_varint(out: &mut BytesMut, value: i64) {
+    let mut zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while zigzag >= 0x80 {
+        out.put_u8((zigzag & 0x7f) as u8 | 0x80);
+        zigzag >>= 7;
+    }
+    out.put_u8(zigzag as u8);
+}
+
 /// A transaction marker; its offset is set when it is appended.
 pub(crate) fn marker(producer_id: i64, producer_epoch: i16, commit: bool, timestamp: i64) -> Bytes {
     let mut body = BytesMut::with_capacity(64);
@@ -186,15 +204,6 @@ pub(crate) mod tests {
     /// A record of a test batch: key, value (`None` is a tombstone).
     pub(crate) type TestRecord<'a> = (&'a str, Option<&'a str>);
 
-    fn put_varint(out: &mut BytesMut, value: i64) {
-        let mut zigzag = ((value << 1) ^ (value >> 63)) as u64;
-        while zigzag >= 0x80 {
-            out.put_u8((zigzag as u8) | 0x80);
-            zigzag >>= 7;
-        }
-        out.put_u8(zigzag as u8);
-    }
-
     /// The records section of a batch, uncompressed.
     pub(crate) fn records_section(records: &[TestRecord<'_>]) -> BytesMut {
         let mut section = BytesMut::new();
@@ -226,7 +235,7 @@ pub(crate) mod tests {
         body.put_i16(attributes);
         body.put_i32(count as i32 - 1);
         body.put_i64(timestamp);
-        body.put_i64(timestamp + count as i64 - 1);
+        body.put_i64(timestamp + (count as i64 - 1));
         body.put_i64(producer.0);
         body.put_i16(producer.1);
         body.put_i32(producer.2);
@@ -262,6 +271,7 @@ pub(crate) mod tests {
         let mut old = good.to_vec();
         old[16] = 1;
         let control = marker(1, 0, true, 0);
+        let compacted = batch_of(&records_section(&[("a", None)]), 1, DELETE_HORIZON, (-1, -1, -1), 0);
         let cut = good.slice(..good.len() - 1);
         for (name, bytes, max, error) in [
             ("corrupt", Bytes::from(corrupt), 1 << 20, ResponseError::CorruptMessage),
@@ -269,6 +279,7 @@ pub(crate) mod tests {
             ("old format", Bytes::from(old), 1 << 20, ResponseError::UnsupportedForMessageFormat),
             ("too large", good, 10, ResponseError::MessageTooLarge),
             ("marker", control, 1 << 20, ResponseError::InvalidRecord),
+            ("delete horizon", compacted, 1 << 20, ResponseError::InvalidRecord),
             ("nothing", Bytes::new(), 1 << 20, ResponseError::InvalidRecord),
         ] {
             assert_eq!(split(bytes, max).unwrap_err(), error, "{name}");

@@ -19,6 +19,8 @@ pub(crate) struct ClosedSegment {
     pub(crate) size: u64,
     pub(crate) last_offset: i64,
     pub(crate) max_timestamp: i64,
+    pub(crate) first_timestamp: i64,
+    pub(crate) delete_horizon: Option<i64>,
 }
 
 /// The state of a partition's log up to a place in its active segment.

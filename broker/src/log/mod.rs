@@ -126,14 +126,14 @@ impl Log {
     }
 
     fn roll_if_due(&mut self, incoming: u64, now: i64) -> Result<(), Error> {
-        let (segment_bytes, segment_ms) = (self.config.segment_bytes, self.config.segment_ms);
+        let (segment_bytes, segment_ms) = (self.config.segment_bytes, self.config.roll_ms());
         let active = self.active()?;
         let full = active.size + incoming > segment_bytes;
         let old = now.saturating_sub(active.began_at) >= segment_ms;
         if !active.is_empty() && (full || old) { self.roll(now) } else { Ok(()) }
     }
 
-    /// Closes the active segment if it holds anything and is older than `segment.ms`; for topics nobody writes to.
+    /// Closes the active segment if it holds anything and is old enough; for topics nobody writes to.
     pub(crate) fn roll_if_old(&mut self, now: i64) -> Result<(), Error> {
         self.roll_if_due(0, now)
     }
@@ -238,7 +238,7 @@ impl Log {
         Ok(())
     }
 
-    /// Takes note that every closed segment below `offset` has been compacted.
+    /// Takes note that everything below `offset` has been compacted.
     pub(crate) fn note_compacted(&mut self, offset: i64) -> Result<(), Error> {
         self.compacted_to = offset;
         self.producers.forget_aborted_below(offset);
@@ -261,6 +261,8 @@ impl Log {
             size: s.size,
             last_offset: s.last_offset,
             max_timestamp: s.max_timestamp,
+            first_timestamp: s.first_timestamp,
+            delete_horizon: s.delete_horizon,
         };
         self.closed().iter().map(summary).collect()
     }

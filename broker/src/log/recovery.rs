@@ -23,7 +23,9 @@ pub(crate) fn recover(dir: &Path, now: i64) -> Result<Recovered, Error> {
     let mut recovered = Recovered { segments: Vec::new(), producers: Producers::default(), end: 0 };
     if let Some(checkpoint) = Checkpoint::read(dir).filter(|c| agrees(dir, c, &bases)) {
         for s in &checkpoint.closed {
-            recovered.segments.push(Segment::closed(dir, s.base_offset, s.size, s.last_offset, s.max_timestamp));
+            let mut segment = Segment::closed(dir, s.base_offset, s.size, s.last_offset, s.max_timestamp);
+            (segment.first_timestamp, segment.delete_horizon) = (s.first_timestamp, s.delete_horizon);
+            recovered.segments.push(segment);
         }
         recovered.producers = checkpoint.producers;
         recovered.end = checkpoint.active;

@@ -34,6 +34,10 @@ pub(crate) struct Segment {
     /// Offset of the last record; below `base_offset` when the segment is empty.
     pub(crate) last_offset: i64,
     pub(crate) max_timestamp: i64,
+    /// Largest timestamp of the first batch; below 1 where there is none.
+    pub(crate) first_timestamp: i64,
+    /// The earliest delete horizon of the batches (wall clock, ms).
+    pub(crate) delete_horizon: Option<i64>,
     /// When the first batch was appended (wall clock, ms); for rolling by age.
     pub(crate) began_at: i64,
     /// Open while the segment is the active one; a closed one is opened when it is read.
@@ -57,11 +61,22 @@ impl Segment {
         Ok(Self { size, active: Some(Arc::new(file)), began_at: now, ..Self::closed(dir, base_offset, 0, -1, -1) })
     }
 
-    /// A segment known from a checkpoint.
+    /// A closed segment of which no more is known.
     pub(crate) fn closed(dir: &Path, base_offset: i64, size: u64, last_offset: i64, max_timestamp: i64) -> Self {
         let path = dir.join(file_name(base_offset));
         let last_offset = last_offset.max(base_offset - 1);
-        Self { base_offset, path, size, last_offset, max_timestamp, began_at: 0, active: None, index: None }
+        Self {
+            base_offset,
+            path,
+            size,
+            last_offset,
+            max_timestamp,
+            first_timestamp: -1,
+            delete_horizon: None,
+            began_at: 0,
+            active: None,
+            index: None,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -93,6 +108,11 @@ impl Segment {
     pub(crate) fn note(&mut self, header: &Header, position: u64) {
         let index = self.index.get_or_insert_with(Vec::new);
         note_in(index, ACTIVE_INDEX_INTERVAL, header, position, self.max_timestamp);
+        if position == 0 {
+            self.first_timestamp = header.max_timestamp;
+        }
+        let horizons = self.delete_horizon.into_iter().chain(header.delete_horizon());
+        self.delete_horizon = horizons.min();
         self.size = position + header.length as u64;
         self.last_offset = header.last_offset();
         self.max_timestamp = self.max_timestamp.max(header.max_timestamp);
