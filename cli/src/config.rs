@@ -25,7 +25,7 @@ pub(crate) use problem::{Problem, Severity};
 pub(crate) use secrets::{VARIABLE as APPROVAL_SECRET_VARIABLE, parse as approval_key};
 pub(crate) use show::shown;
 
-use acteon_connectors::{DeliveryLimits, ProviderConfig};
+use acteon_connectors::{DeliveryLimits, EgressPolicy, ProviderConfig, TemplateLibrary};
 use acteon_core::Secrets;
 use acteon_schemas::{StateMachineDefinition, TimeIntervalDefinition};
 use acteon_topology::{KafkaConfig, Names, Settings};
@@ -53,6 +53,10 @@ pub(crate) struct Config {
     /// `[executor]`: of every provider that sets none of its own.
     pub(crate) limits: DeliveryLimits,
     pub(crate) providers: Vec<ProviderConfig>,
+    /// `[egress]`.
+    pub(crate) egress: EgressPolicy,
+    /// `[[templates]]` and `[[profiles]]`.
+    pub(crate) templates: TemplateLibrary,
     pub(crate) audit: Audit,
     pub(crate) chains: Chains,
     /// `[[state_machines]]`.

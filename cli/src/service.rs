@@ -124,6 +124,8 @@ impl Services {
                 names: names.clone(),
                 providers: config.providers.clone(),
                 limits: config.limits.clone(),
+                egress: config.egress.clone(),
+                templates: config.templates.clone(),
             })?;
             http.running.set_connectors(connectors);
         }

@@ -1,6 +1,9 @@
 use crate::backoff::BackoffPolicy;
+use crate::egress::EgressPolicy;
 use crate::error::Error;
+use crate::profile::TemplateLibrary;
 use crate::provider::ProviderSettings;
+use crate::rate;
 use acteon_schemas::MAX_RECORD_BYTES;
 use acteon_topology::{KafkaConfig, Names};
 use std::collections::BTreeSet;
@@ -28,6 +31,10 @@ pub struct ConnectorsConfig {
     pub providers: Vec<ProviderConfig>,
     /// Limits of every provider that has none of its own.
     pub limits: DeliveryLimits,
+    /// Where requests may go.
+    pub egress: EgressPolicy,
+    /// The templates and profiles that payloads are made with.
+    pub templates: TemplateLibrary,
 }
 
 impl ConnectorsConfig {
@@ -41,9 +48,11 @@ impl ConnectorsConfig {
             let problem = format!("has {} entries; the limit is {MAX_PROVIDERS}", self.providers.len());
             return Err(Error::Config { key: "providers", problem });
         }
+        self.templates.validate()?;
         let mut seen = BTreeSet::new();
         for provider in &self.providers {
             provider.validate()?;
+            self.templates.check_profile(provider)?;
             if !seen.insert(&provider.name) {
                 return Err(Error::provider(&provider.name, "name", "is given twice; names tell providers apart"));
             }
@@ -69,13 +78,27 @@ pub struct ProviderConfig {
     pub timeout: Option<Duration>,
     /// Instead of [`DeliveryLimits::max_concurrent`].
     pub max_concurrent: Option<usize>,
+    /// Most calls a second of the whole fleet; no limit where absent. Each member makes its share, by its share of the
+    /// dispatch topic's partitions.
+    pub rate_per_second: Option<f64>,
+    /// The profile that makes the payload of a dispatch whose action names none.
+    pub profile: Option<String>,
 }
 
 impl ProviderConfig {
     /// A provider with the fleet's limits and no order.
     #[must_use]
     pub fn new(name: impl Into<String>, settings: ProviderSettings) -> Self {
-        Self { name: name.into(), settings, ordered: false, max_retries: None, timeout: None, max_concurrent: None }
+        Self {
+            name: name.into(),
+            settings,
+            ordered: false,
+            max_retries: None,
+            timeout: None,
+            max_concurrent: None,
+            rate_per_second: None,
+            profile: None,
+        }
     }
 
     /// Checks the name, the settings and the limits.
@@ -85,6 +108,12 @@ impl ProviderConfig {
     pub fn validate(&self) -> Result<(), Error> {
         Names::check_provider(&self.name).map_err(|error| Error::provider(&self.name, "name", error.to_string()))?;
         self.settings.validate(&self.name)?;
+        if let Some(rate) = self.rate_per_second
+            && !(rate::MIN_RATE..=rate::MAX_RATE).contains(&rate)
+        {
+            let problem = format!("is {rate}; it must be from {} to {}", rate::MIN_RATE, rate::MAX_RATE);
+            return Err(Error::provider(&self.name, "rate_per_second", problem));
+        }
         self.limits(&DeliveryLimits::default()).validate().map_err(|error| match error {
             Error::Config { key, problem } => Error::provider(&self.name, key, problem),
             other => other,
@@ -198,6 +227,8 @@ mod tests {
             names: Names::new("acteon").unwrap(),
             providers,
             limits: DeliveryLimits::default(),
+            egress: EgressPolicy::default(),
+            templates: TemplateLibrary::default(),
         }
     }
 
@@ -219,7 +250,7 @@ mod tests {
             change(&mut provider);
             vec![provider]
         };
-        let cases: [(Vec<ProviderConfig>, &[&str]); 8] = [
+        let cases: [(Vec<ProviderConfig>, &[&str]); 11] = [
             (vec![webhook("", "http://localhost/")], &["`name`", "is empty"]),
             (vec![webhook("a b", "http://localhost/")], &["provider `a b`", "`name`", "' '"]),
             (vec![webhook("hook", "not a url")], &["provider `hook`", "`url`"]),
@@ -227,6 +258,9 @@ mod tests {
             (limited(|p| p.max_concurrent = Some(0)), &["provider `hook`", "`max_concurrent`", "from 1 to"]),
             (limited(|p| p.max_concurrent = Some(usize::MAX)), &["provider `hook`", "`max_concurrent`"]),
             (limited(|p| p.timeout = Some(Duration::ZERO)), &["provider `hook`", "`timeout`", "over 0"]),
+            (limited(|p| p.rate_per_second = Some(0.0)), &["provider `hook`", "`rate_per_second`", "0.001"]),
+            (limited(|p| p.rate_per_second = Some(f64::NAN)), &["provider `hook`", "`rate_per_second`", "NaN"]),
+            (limited(|p| p.profile = Some("x".into())), &["provider `hook`", "`profile`", "no profile"]),
             (limited(|p| p.max_retries = Some(101)), &["provider `hook`", "`max_retries`", "100"]),
         ];
         for (providers, parts) in cases {

@@ -8,6 +8,7 @@ use crate::lanes::Lanes;
 use crate::load::Load;
 use crate::metrics::Meters;
 use crate::partitions::Partitions;
+use crate::profile::{Preparation, Profiles};
 use crate::provider::Tools;
 use crate::worker::Worker;
 use crate::writer::Writer;
@@ -29,6 +30,12 @@ pub struct Connectors {
     /// Closed when all reading threads have ended.
     ended: Receiver<()>,
     runtime: Option<Runtime>,
+}
+
+/// What all providers are made with.
+struct Shared {
+    tools: Tools,
+    profiles: Arc<Profiles>,
 }
 
 /// One provider's part.
@@ -71,11 +78,13 @@ impl Connectors {
             .build()
             .map_err(|source| Error::Thread { thread: "calls".to_owned(), source })?;
         let writer = Arc::new(Writer::new(&config.kafka, &config.names)?);
+        let profiles = Arc::new(Profiles::new(&config.templates)?);
+        let shared = Shared { tools: Tools::new(config.egress.clone()), profiles };
         let (running, ended) = mpsc::channel();
         let mut connectors = Self { members: Vec::new(), stop: Arc::default(), ended, runtime: Some(runtime) };
         for provider in &config.providers {
             // Where one fails, dropping `connectors` stops those before it.
-            connectors.add(config, provider, &writer, running.clone())?;
+            connectors.add(config, provider, &writer, &shared, running.clone())?;
         }
         Ok(connectors)
     }
@@ -85,15 +94,18 @@ impl Connectors {
         config: &ConnectorsConfig,
         provider: &ProviderConfig,
         writer: &Arc<Writer>,
+        shared: &Shared,
         running: Sender<()>,
     ) -> Result<(), Error> {
         let Some(runtime) = &self.runtime else { return Ok(()) };
         let limits = provider.limits(&config.limits);
-        let tools = Tools::default();
+        let Shared { tools, profiles } = shared;
+        let built = provider.settings.build(&provider.name, tools)?;
         let meters = Arc::new(Meters::new(&provider.name));
         let (queue, queued) = tokio::sync::mpsc::channel(limits.max_in_flight);
         let worker = Arc::new(Worker {
-            caller: Caller::new(provider.settings.build(&provider.name, &tools)?, &limits, Arc::clone(&meters)),
+            caller: Caller::new(built, &limits, provider.rate_per_second, Arc::clone(&meters)),
+            preparation: Preparation { profiles: Arc::clone(profiles), own: provider.profile.clone() },
             writer: Arc::clone(writer),
             partitions: Arc::new(Mutex::new(Partitions::default())),
             load: Arc::new(Load::new(&limits, Arc::clone(&meters))),

@@ -193,6 +193,8 @@ fn add(list: &mut TopicPartitionList, topic: &str, partition: i32, offset: Offse
 struct Schedule {
     commit: Instant,
     lag: Instant,
+    /// The number of partitions that the share of the rate was measured for.
+    share_of: Option<usize>,
 }
 
 /// Whether the next record is read.
@@ -254,7 +256,7 @@ impl Reader {
     fn read(&self, consumer: &DispatchConsumer) -> KafkaResult<()> {
         let mut intake = Intake::Open;
         let now = clock::now();
-        let mut due = Schedule { commit: now + self.commit_interval, lag: now };
+        let mut due = Schedule { commit: now + self.commit_interval, lag: now, share_of: None };
         loop {
             let now = clock::now();
             let is_stopping = self.stop.token.is_cancelled();
@@ -275,7 +277,9 @@ impl Reader {
             if now >= due.lag {
                 due.lag = now + LAG_INTERVAL;
                 self.report_lag(consumer);
+                due.share_of = None;
             }
+            self.update_share(consumer, &mut due.share_of);
             if matches!(intake, Intake::Held(_)) {
                 std::thread::sleep(HOLD_INTERVAL);
                 continue;
@@ -333,6 +337,26 @@ impl Reader {
             self.note(&error.to_string());
             let mut partitions = lock(&self.worker.partitions);
             due.iter().for_each(|(partition, _)| partitions.commit_failed(*partition));
+        }
+    }
+
+    /// Tells the calls this member's share of the rate, where there is one: whenever its partitions have changed, and
+    /// from time to time, since the topic may have got more.
+    fn update_share(&self, consumer: &DispatchConsumer, share_of: &mut Option<usize>) {
+        if !self.worker.caller.has_rate() {
+            return;
+        }
+        let own = lock(&self.worker.partitions).len();
+        if *share_of == Some(own) {
+            return;
+        }
+        *share_of = Some(own);
+        match consumer.fetch_metadata(Some(&self.topic), LAG_TIMEOUT) {
+            Ok(metadata) => {
+                let all = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+                self.worker.caller.set_share(own, all);
+            }
+            Err(error) => tracing::debug!(provider = self.provider, %error, "share of the rate not measured"),
         }
     }
 

@@ -1,12 +1,14 @@
 use crate::backoff::{BackoffPolicy, retry_delay};
 use crate::clock;
 use crate::config::DeliveryLimits;
+use crate::kafka::lock;
 use crate::metrics::Meters;
 use crate::provider::{Call, Outcome, Provider, code};
-use acteon_schemas::ResultStatus;
+use crate::rate::Bucket;
+use acteon_schemas::{ProviderError, ResultStatus};
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -23,11 +25,20 @@ pub(crate) struct Delivery {
     pub(crate) duration: Duration,
 }
 
+impl Delivery {
+    /// The end of a dispatch that there was no use in calling for.
+    pub(crate) fn without_call(error: ProviderError<'static>) -> Self {
+        let result = ResultStatus::Failed(error);
+        Self { result, attempts: 0, started_at: clock::unix_ms(), duration: Duration::ZERO }
+    }
+}
+
 /// Calls one provider until it has taken a dispatch or there is no point in going on.
 pub(crate) struct Caller {
     provider: Arc<dyn Provider>,
     /// One permit a call under way.
     permits: Arc<Semaphore>,
+    rate: Mutex<Bucket>,
     max_retries: u32,
     timeout: Duration,
     backoff: BackoffPolicy,
@@ -35,10 +46,16 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(provider: Arc<dyn Provider>, limits: &DeliveryLimits, meters: Arc<Meters>) -> Self {
+    pub(crate) fn new(
+        provider: Arc<dyn Provider>,
+        limits: &DeliveryLimits,
+        rate_per_second: Option<f64>,
+        meters: Arc<Meters>,
+    ) -> Self {
         Self {
             provider,
             permits: Arc::new(Semaphore::new(limits.max_concurrent)),
+            rate: Mutex::new(Bucket::new(rate_per_second, clock::now())),
             max_retries: limits.max_retries,
             timeout: limits.timeout,
             backoff: limits.backoff(),
@@ -53,6 +70,29 @@ impl Caller {
             biased;
             () = abandon.cancelled() => None,
             permit = Arc::clone(&self.permits).acquire_owned() => permit.ok(),
+        }
+    }
+
+    /// Whether there is a rate, of which each member has a share.
+    pub(crate) fn has_rate(&self) -> bool {
+        lock(&self.rate).is_limited()
+    }
+
+    /// Sets this member's share of the rate: its part of the dispatch topic's partitions.
+    pub(crate) fn set_share(&self, own: usize, all: usize) {
+        lock(&self.rate).set_share(clock::now(), own, all);
+    }
+
+    /// Waits until the rate allows a call; `false` where `abandon` is cancelled before.
+    async fn pace(&self, abandon: &CancellationToken) -> bool {
+        loop {
+            let taken = lock(&self.rate).take(clock::now());
+            let Err(wait) = taken else { return true };
+            tokio::select! {
+                biased;
+                () = abandon.cancelled() => return false,
+                () = tokio::time::sleep(wait) => {}
+            }
         }
     }
 
@@ -72,10 +112,19 @@ impl Caller {
                 Some(permit) => permit,
                 None => self.permit(abandon).await?,
             };
+            if !self.pace(abandon).await {
+                return None;
+            }
             attempt += 1;
             let (started, started_at) = *first_call.get_or_insert_with(|| (clock::now(), clock::unix_ms()));
             let outcome = self.attempt(call).await;
             drop(permit);
+            // A provider that wants fewer calls wants fewer from all dispatches, not only from this one.
+            if let Outcome::Retry { after: Some(wait), error } = &outcome
+                && error.code == code::RATE_LIMITED
+            {
+                lock(&self.rate).pause(clock::now(), (*wait).min(self.backoff.retry_after_max));
+            }
             let end = |result| {
                 let duration = clock::now().saturating_duration_since(started);
                 Some(Delivery { result, attempts: attempt, started_at, duration })

@@ -21,6 +21,14 @@ pub enum Error {
         /// What is wrong and what is expected.
         problem: String,
     },
+    /// A template or a profile is bad.
+    #[error("`{place}` {problem}")]
+    Template {
+        /// The key at fault, as `profiles[0].fields.body`.
+        place: String,
+        /// What is wrong and what is expected.
+        problem: String,
+    },
     /// A Kafka client can't be made: a property that librdkafka refuses.
     #[error("the Kafka client of {client} can't be made: {source}")]
     Client {

@@ -9,12 +9,14 @@
 //! What can be decided without I/O is pure and takes time and randomness as arguments: the waits between calls, what an
 //! answer means, which offset may be committed, which partitions are read, whose turn it is.
 
+mod attachment;
 mod backoff;
 mod clock;
 mod config;
 mod connectors;
 mod consumer;
 mod deliver;
+mod egress;
 mod error;
 mod kafka;
 mod lanes;
@@ -22,20 +24,28 @@ mod load;
 mod metrics;
 mod offsets;
 mod partitions;
+mod profile;
 mod provider;
+mod rate;
 mod record;
 mod secret;
+mod template;
+#[cfg(test)]
+mod testing;
 mod worker;
 mod writer;
 
+pub use attachment::{MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS};
 pub use config::{
     ConnectorsConfig, DeliveryLimits, MAX_LIMIT, MAX_PROVIDERS, MAX_RETRIES, MAX_TIMEOUT, ProviderConfig,
 };
 pub use connectors::{Connectors, ProviderHealth};
+pub use egress::EgressPolicy;
 pub use error::Error;
 pub use metrics::describe_metrics;
+pub use profile::{MAX_TEMPLATES, ProfileDefinition, TemplateDefinition, TemplateLibrary};
 pub use provider::ProviderSettings;
 pub use provider::http::{HttpSettings, MAX_RESPONSE_BYTES};
 pub use provider::log::LogSettings;
-pub use provider::webhook::WebhookSettings;
+pub use provider::webhook::{ExpectedJson, HmacEncoding, HmacSettings, WebhookSettings};
 pub use secret::{AUTH_KEY_VARIABLE, REDACTED, Secret, encrypt};

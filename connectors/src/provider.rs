@@ -1,5 +1,11 @@
 //! What a connector calls: one module a type of provider, each with its own pure `classify`.
 
+#[cfg(test)]
+mod conformance;
+// In a type that is registered, the settings are public.
+#[cfg(test)]
+#[allow(unreachable_pub)]
+mod example;
 pub(crate) mod http;
 pub(crate) mod log;
 mod registry;

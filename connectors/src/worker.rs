@@ -1,8 +1,9 @@
-use crate::deliver::Caller;
+use crate::deliver::{Caller, Delivery};
 use crate::kafka::lock;
 use crate::lanes::Lanes;
 use crate::load::{Burden, Load};
 use crate::partitions::{Partitions, Slot};
+use crate::profile::Preparation;
 use crate::provider::Call;
 use crate::record;
 use crate::writer::Writer;
@@ -13,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 /// Takes one provider's dispatch records from call to acknowledged result.
 pub(crate) struct Worker {
     pub(crate) caller: Caller,
+    pub(crate) preparation: Preparation,
     pub(crate) writer: Arc<Writer>,
     pub(crate) partitions: Arc<Mutex<Partitions>>,
     pub(crate) load: Arc<Load>,
@@ -94,8 +96,17 @@ impl Worker {
             }
         };
         let trace = record::trace_context(&job.message);
-        let call = Call { dispatch: &dispatch, trace: &trace };
-        let Some(delivery) = self.caller.deliver(call, permit, &job.slot.revoked).await else { return false };
+        let delivery = match self.preparation.prepare(&dispatch) {
+            Ok(prepared) => {
+                let call = Call { dispatch: prepared.as_ref().unwrap_or(&dispatch), trace: &trace };
+                self.caller.deliver(call, permit, &job.slot.revoked).await
+            }
+            Err(error) => {
+                drop(permit);
+                Some(Delivery::without_call(error))
+            }
+        };
+        let Some(delivery) = delivery else { return false };
         let result = record::result(&dispatch, delivery);
         self.writer.result(&job.message, &dispatch, &result, &trace).await;
         true

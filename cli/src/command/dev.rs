@@ -54,6 +54,8 @@ impl Dev {
         }
         config.processor.state_dir = self.data_dir.join("state");
         config.topology.settings.replication_factor = 1;
+        // Receivers run beside it while one develops.
+        config.egress = config.egress.with_loopback();
         if config.providers.is_empty() {
             config.providers.push(ProviderConfig::new("log", ProviderSettings::Log(LogSettings {})));
         }

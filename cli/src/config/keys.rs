@@ -4,9 +4,11 @@ use super::background::{POLLING, RawBackground, RawQuotas, RawRetention};
 use super::chains::RawChains;
 use super::problem::Report;
 use super::raw::{
-    RawApprovalKey, RawAudit, RawConfig, RawExecutor, RawProcessor, RawRedact, RawRules, RawServer, RawTopology,
+    RawApprovalKey, RawAudit, RawConfig, RawEgress, RawExecutor, RawProcessor, RawRedact, RawRules, RawServer,
+    RawTopology,
 };
 use super::{fields, legacy, providers};
+use acteon_connectors::{ProfileDefinition, TemplateDefinition};
 use acteon_schemas::{
     ChainBranch, ChainCancel, ChainDefinition, ChainParallel, ChainRetry, ChainSignal, ChainStep, ChainTimer,
     StateMachineDefinition, StateTimeout, TimeIntervalDefinition, TimeOfDay, TimeRange, TrackDefinition,
@@ -58,6 +60,9 @@ fn known(path: &str) -> Option<&'static [&'static str]> {
         "background" => fields::of::<RawBackground>(),
         "quotas" => fields::of::<RawQuotas>(),
         "retention" => fields::of::<RawRetention>(),
+        "egress" => fields::of::<RawEgress>(),
+        "templates" => fields::of::<TemplateDefinition>(),
+        "profiles" => fields::of::<ProfileDefinition>(),
         "chains" => fields::of::<RawChains>(),
         "chains.definitions" => fields::of::<ChainDefinition>(),
         "chains.definitions.on_cancel" => fields::of::<ChainCancel>(),
@@ -93,7 +98,8 @@ impl Walk<'_, '_> {
         for (key, value) in table.iter_mut() {
             let name: &str = key.get_ref();
             let child = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-            if let Some(advice) = legacy::advice(&child) {
+            let is_table = matches!(value.get_ref(), DeValue::Table(_));
+            if let Some(advice) = legacy::advice(&child, is_table) {
                 let shown = if path.is_empty() { format!("[{name}]") } else { format!("`{child}`") };
                 self.report.warn(Some(key.span()), format!("{shown} has no effect: {advice}"));
             } else if path == "background" && POLLING.contains(&name) {
@@ -126,6 +132,7 @@ impl Walk<'_, '_> {
         match path {
             "providers" => return self.providers(value.get_mut()),
             "kafka" => return self.properties(path, value.get_ref()),
+            path if path.starts_with("profiles[") => return self.properties(path, value.get_ref()),
             _ => {}
         }
         let Some(known) = known(path) else { return };

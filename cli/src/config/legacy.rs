@@ -22,7 +22,6 @@ const SECTIONS: &[(&str, &str)] = &[
     ("llm_guardrail", "not part of this version"),
     ("embedding", "not part of this version"),
     ("wasm", "not part of this version"),
-    ("templates", "not part of this version"),
     ("attachments", "not part of this version: a record may have 1 MiB in all"),
     ("enrichments", "not part of this version"),
     ("bus", "Kafka is not an option here: set its properties in [kafka]"),
@@ -53,7 +52,12 @@ const KEYS: &[(&str, &str)] = &[
     ("executor.dlq_enabled", "there is always a dead-letter topic: see `acteon tail dlq`"),
 ];
 
+/// Sections of the original that are lists here.
+const TABLES: &[(&str, &str)] =
+    &[("templates", "there is no manifest to name: write [[templates]] and [[profiles]] into this file")];
+
 /// What to say about a key of the original, or `None` if it isn't one.
-pub(super) fn advice(path: &str) -> Option<&'static str> {
-    SECTIONS.iter().chain(KEYS).find(|(known, _)| *known == path).map(|(_, advice)| *advice)
+pub(super) fn advice(path: &str, is_table: bool) -> Option<&'static str> {
+    let tables = if is_table { TABLES } else { &[] };
+    tables.iter().chain(SECTIONS).chain(KEYS).find(|(known, _)| *known == path).map(|(_, advice)| *advice)
 }

@@ -4,7 +4,7 @@ use super::fields;
 use super::keys::{Spans, key_at, nearest};
 use super::problem::Report;
 use super::raw::RawProvider;
-use acteon_connectors::{Error, ProviderConfig, ProviderSettings};
+use acteon_connectors::{Error, ProviderConfig, ProviderSettings, TemplateLibrary};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
@@ -54,19 +54,26 @@ pub(super) fn take_type_keys<'d>(document: &mut DeTable<'d>) -> Vec<TypeKeys<'d>
     taken
 }
 
-/// Checks the entries; problems go to the report.
+/// Checks the entries, and the templates and profiles that they are sent with; problems go to the report.
 pub(super) fn providers(
     raw: Vec<RawProvider>,
     type_keys: Vec<TypeKeys<'_>>,
+    templates: &TemplateLibrary,
     spans: &Spans,
     report: &mut Report<'_>,
 ) -> Vec<ProviderConfig> {
     let mut check = Check { spans, report };
+    if let Err(error) = templates.validate() {
+        match error {
+            Error::Template { place, problem } => check.error(&place, problem),
+            other => check.report.error(None, other.to_string()),
+        }
+    }
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut providers = Vec::with_capacity(raw.len());
     for (index, (raw, keys)) in raw.into_iter().zip(type_keys).enumerate() {
         let Some(provider) = check.provider(index, raw, keys) else { continue };
-        if let Err(error) = provider.validate() {
+        if let Err(error) = provider.validate().and_then(|()| templates.check_profile(&provider)) {
             check.refused(index, &error);
         }
         if let Some(first) = places.insert(provider.name.clone(), index) {
@@ -118,6 +125,8 @@ impl Check<'_, '_> {
             max_retries: raw.max_retries,
             timeout: raw.timeout_seconds.map(Duration::from_secs),
             max_concurrent: raw.max_concurrent,
+            rate_per_second: raw.rate_per_second,
+            profile: raw.profile,
         })
     }
 

@@ -4,6 +4,7 @@
 
 use super::background::{RawBackground, RawQuotas, RawRetention};
 use super::chains::RawChains;
+use acteon_connectors::{ProfileDefinition, TemplateDefinition};
 use acteon_schemas::{StateMachineDefinition, TimeIntervalDefinition};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -26,6 +27,9 @@ pub(super) struct RawConfig {
     pub(super) background: RawBackground,
     pub(super) quotas: RawQuotas,
     pub(super) retention: RawRetention,
+    pub(super) egress: RawEgress,
+    pub(super) templates: Vec<TemplateDefinition>,
+    pub(super) profiles: Vec<ProfileDefinition>,
 }
 
 /// Not `Debug`: it holds secrets.
@@ -97,6 +101,14 @@ pub(super) struct RawProvider {
     pub(super) max_concurrent: Option<usize>,
     pub(super) max_retries: Option<u32>,
     pub(super) timeout_seconds: Option<u64>,
+    pub(super) rate_per_second: Option<f64>,
+    pub(super) profile: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawEgress {
+    pub(super) allow: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

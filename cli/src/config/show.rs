@@ -47,6 +47,9 @@ pub(crate) fn shown(config: &Config) -> Value {
             "timeout_seconds": limits.timeout.as_secs(),
             "max_concurrent": limits.max_concurrent,
         },
+        "egress": { "allow": config.egress.entries() },
+        "templates": config.templates.templates,
+        "profiles": config.templates.profiles,
         "providers": providers.iter().map(|config| provider(config, limits)).collect::<Vec<_>>(),
         "audit": {
             "store_payload": audit.store_payload,
@@ -86,6 +89,12 @@ fn provider(provider: &ProviderConfig, shared: &DeliveryLimits) -> Value {
         "timeout_seconds": limits.timeout.as_secs(),
         "max_concurrent": limits.max_concurrent,
     });
+    if let Some(rate) = provider.rate_per_second {
+        keys["rate_per_second"] = json!(rate);
+    }
+    if let Some(profile) = &provider.profile {
+        keys["profile"] = json!(profile);
+    }
     if let (Value::Object(keys), Value::Object(own)) = (&mut keys, provider.settings.shown()) {
         keys.extend(own);
     }

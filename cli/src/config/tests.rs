@@ -68,7 +68,21 @@ fn flags_and_environment_go_over_the_file() {
 
 #[test]
 fn each_mistake_is_named_with_its_place_and_what_may_have_been_meant() {
-    let cases: [(&str, &str); 36] = [
+    let cases: [(&str, &str); 41] = [
+        ("[egress]\nallow = [\"localhost\"]", "2:9: error: `egress.allow` has \"localhost\"; use a network"),
+        ("[[templates]]\nname = \"a\"\ncontent = \"{{ x\"", "3:11: error: `templates[0].content` is a bad template"),
+        (
+            "[[profiles]]\nname = \"a\"\n[profiles.fields]\nx = \"{{ x\"",
+            "4:5: error: `profiles[0].fields.x` is a bad template",
+        ),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"log\"\nprofile = \"x\"",
+            "4:11: error: `providers[0].profile` is \"x\", and there is no profile of that name",
+        ),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"log\"\nrate_per_second = 0.0",
+            "4:19: error: `providers[0].rate_per_second` is 0; it must be from 0.001",
+        ),
         ("[servr]\n", "acteon.toml:1:2: error: unknown key `servr` in the top level (did you mean `server`?)"),
         ("[server]\n  prot = 1", "acteon.toml:2:3: error: unknown key `prot` in [server] (did you mean `port`?)"),
         (

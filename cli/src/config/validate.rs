@@ -4,9 +4,9 @@ use super::background::{self, RawBackground, Recurring};
 use super::keys::{Spans, nearest};
 use super::problem::Report;
 use super::providers::{self, TypeKeys};
-use super::raw::{RawAudit, RawConfig, RawExecutor, RawProcessor, RawRules, RawServer, RawTopology};
+use super::raw::{RawAudit, RawConfig, RawEgress, RawExecutor, RawProcessor, RawRules, RawServer, RawTopology};
 use super::{Audit, Chains, Config, Overrides, Processor, Rules, Server, Topology, kafka, named, secrets};
-use acteon_connectors::{DeliveryLimits, Error as ConnectorsError};
+use acteon_connectors::{DeliveryLimits, EgressPolicy, Error as ConnectorsError, TemplateLibrary};
 use acteon_topology::{Names, Settings, Topology as Topics};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -45,12 +45,14 @@ pub(super) fn validate(
     named::check("chains.definitions", raw.chains.definitions.iter().map(|one| one.name.as_str()), spans, report);
     named::check("state_machines", raw.state_machines.iter().map(|one| one.name.as_str()), spans, report);
     named::check("time_intervals", raw.time_intervals.iter().map(|one| one.name.as_str()), spans, report);
-    let providers = providers::providers(raw.providers, type_keys, spans, report);
+    let templates = TemplateLibrary { templates: raw.templates, profiles: raw.profiles };
+    let providers = providers::providers(raw.providers, type_keys, &templates, spans, report);
     let mut check = Check { spans, report };
     let server = check.server(raw.server, overrides);
     let topology = check.topology(&raw.topology);
     let limits = check.limits(&raw.executor);
     let rules = check.rules(raw.rules);
+    let egress = check.egress(&raw.egress);
     let audit = check.audit(raw.audit);
     let recurring = check.recurring(&raw.background);
     let event_ttl_seconds = check.lifetime("retention.event_ttl_seconds", raw.retention.event_ttl_seconds);
@@ -67,6 +69,8 @@ pub(super) fn validate(
         rules,
         limits,
         providers,
+        egress,
+        templates,
         audit,
         chains: Chains { completed_ttl_seconds, definitions: raw.chains.definitions },
         state_machines: raw.state_machines,
@@ -255,6 +259,16 @@ impl Check<'_, '_> {
             }
         }
         limits
+    }
+
+    fn egress(&mut self, raw: &RawEgress) -> EgressPolicy {
+        EgressPolicy::allowing(&raw.allow).unwrap_or_else(|error| {
+            match error {
+                ConnectorsError::Config { problem, .. } => self.error("egress.allow", problem),
+                other => self.error("egress.allow", other),
+            }
+            EgressPolicy::default()
+        })
     }
 
     fn audit(&mut self, raw: RawAudit) -> Audit {

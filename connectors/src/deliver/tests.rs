@@ -16,6 +16,7 @@ enum Step {
     Deliver,
     Retry,
     RetryLater,
+    Quiet,
     Reject,
     Hang,
     Panic,
@@ -64,6 +65,7 @@ impl Provider for Scripted {
                 }),
                 Step::Retry => Outcome::retry("CONNECTION", "not now", None),
                 Step::RetryLater => Outcome::retry("RATE_LIMITED", "not now", Some(Duration::from_millis(50))),
+                Step::Quiet => Outcome::retry("RATE_LIMITED", "not now", Some(Duration::from_secs(60))),
                 Step::Reject => Outcome::reject("EXECUTION_FAILED", "never"),
                 Step::Hang => std::future::pending().await,
                 Step::Panic => panic!("a bug in a provider"),
@@ -107,7 +109,7 @@ fn caller(provider: &Arc<Scripted>, change: impl FnOnce(&mut DeliveryLimits)) ->
         ..DeliveryLimits::default()
     };
     change(&mut limits);
-    Caller::new(Arc::<Scripted>::clone(provider), &limits, Arc::new(Meters::new("p")))
+    Caller::new(Arc::<Scripted>::clone(provider), &limits, None, Arc::new(Meters::new("p")))
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -167,6 +169,8 @@ fn a_wait_ends_when_abandoned_and_a_call_under_way_does_not() {
         });
         assert!(delivery.is_none());
         let abandon = CancellationToken::new();
+        // Another caller: the provider has asked this one for quiet.
+        let patient = caller(&provider, |_| ());
         let (delivery, ()) = tokio::join!(deliver(&patient, "runs", &abandon), async {
             tokio::task::yield_now().await;
             abandon.cancel();
@@ -174,6 +178,27 @@ fn a_wait_ends_when_abandoned_and_a_call_under_way_does_not() {
         assert!(matches!(delivery.unwrap().result, ResultStatus::Delivered(_)));
     });
     assert_eq!(provider.calls(), ["waits", "runs"]);
+}
+
+#[test]
+fn a_provider_that_asks_for_quiet_gets_it_from_all_dispatches() {
+    let provider = Scripted::new(&[Step::Quiet, Step::Deliver]);
+    let patient = caller(&provider, |_| ());
+    run(async {
+        let abandon = CancellationToken::new();
+        let other = async {
+            while provider.calls().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let wait = tokio::time::timeout(Duration::from_millis(50), deliver(&patient, "other", &abandon)).await;
+            assert!(wait.is_err(), "it was called in spite of its pause");
+            abandon.cancel();
+        };
+        let (delivery, ()) = tokio::join!(deliver(&patient, "first", &abandon), other);
+        assert!(delivery.is_none());
+    });
+    assert_eq!(provider.calls(), ["first"]);
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 mod answer;
 mod client;
+mod guard;
 mod settings;
 mod status;
 
+#[cfg(test)]
+pub(crate) use answer::Failure;
 pub use answer::MAX_RESPONSE_BYTES;
-pub(crate) use answer::{Answer, Failure, Response};
+pub(crate) use answer::{Answer, Response};
 pub(crate) use client::{Client, OWN_HEADERS};
 pub use settings::HttpSettings;
 pub(crate) use settings::{header_value, public_url};

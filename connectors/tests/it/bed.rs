@@ -2,7 +2,8 @@
 
 use acteon_broker::{Broker, Config};
 use acteon_connectors::{
-    Connectors, ConnectorsConfig, DeliveryLimits, ProviderConfig, ProviderSettings, WebhookSettings,
+    Connectors, ConnectorsConfig, DeliveryLimits, EgressPolicy, ProviderConfig, ProviderSettings, TemplateLibrary,
+    WebhookSettings,
 };
 use acteon_testkit::{clock, kafka::Kafka};
 use acteon_topology::{KafkaConfig, Names};
@@ -102,6 +103,8 @@ impl Bed {
                 commit_interval: Duration::from_millis(20),
                 ..DeliveryLimits::default()
             },
+            egress: EgressPolicy::default().with_loopback(),
+            templates: TemplateLibrary::default(),
         }
     }
 

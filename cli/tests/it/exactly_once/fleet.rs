@@ -270,6 +270,8 @@ state_dir = "{}"
 workers = 2
 [rules]
 directory = "{}"
+[egress]
+allow = ["loopback"]
 [[providers]]
 name = "email"
 type = "log"

@@ -1,5 +1,6 @@
 //! What comes back from a request, read within limits.
 
+use super::guard;
 use super::status::retry_after;
 use crate::clock;
 use crate::provider::{Outcome, code};
@@ -39,6 +40,8 @@ pub(crate) struct Response {
     pub(crate) retry_after: Option<Duration>,
     /// Those headers that results keep.
     pub(crate) headers: BTreeMap<String, String>,
+    /// Whether the body was cut off: too long, or too slow.
+    pub(crate) is_cut: bool,
     /// The body, where it came whole and within its limits. That of an error may echo what was sent, secrets included.
     pub(crate) body: Option<Bytes>,
 }
@@ -54,6 +57,8 @@ pub(crate) enum Failure {
     Broken(String),
     /// There was nothing to send.
     Unsendable(String),
+    /// The address is one that requests may not go to.
+    Refused(String),
 }
 
 impl Response {
@@ -88,6 +93,9 @@ impl Response {
 impl Failure {
     /// Reads the client's error.
     pub(super) fn of(error: reqwest::Error) -> Self {
+        if let Some(refused) = guard::refusal(&error) {
+            return Self::Refused(refused.to_string());
+        }
         // The URL may hold a secret.
         let error = error.without_url();
         let cause = cause(&error);
@@ -109,6 +117,7 @@ impl Failure {
             Self::NotConnected(cause) => Outcome::retry(code::CONNECTION, format!("no connection: {cause}"), None),
             Self::Broken(cause) => Outcome::retry(code::CONNECTION, format!("the connection broke: {cause}"), None),
             Self::Unsendable(cause) => Outcome::reject(code::SERIALIZATION, cause),
+            Self::Refused(why) => Outcome::reject(code::CONFIGURATION, format!("the address is refused: {why}")),
         }
     }
 }
@@ -132,18 +141,24 @@ pub(super) async fn read(mut response: reqwest::Response) -> Answer {
         .filter_map(|name| Some((name.to_owned(), header(&HeaderName::from_static(name))?.to_owned())))
         .filter(|(_, value)| value.len() <= MAX_KEPT_HEADER_BYTES)
         .collect();
-    let body = tokio::time::timeout(BODY_TIMEOUT, read_body(&mut response)).await.ok().flatten();
-    Answer::Response(Response { status, retry_after, headers, body })
+    let read = tokio::time::timeout(BODY_TIMEOUT, read_body(&mut response)).await;
+    let is_cut = !matches!(read, Ok(Ok(Some(_)) | Err(_)));
+    let body = read.ok().and_then(Result::ok).flatten();
+    Answer::Response(Response { status, retry_after, headers, is_cut, body })
 }
 
-/// The body, or `None` where it is too long or breaks off.
-async fn read_body(response: &mut reqwest::Response) -> Option<Bytes> {
+/// The body, or `None` where it is too long; an error where it breaks off. Of one that says how long it will be, nothing
+/// is read when that is too long.
+async fn read_body(response: &mut reqwest::Response) -> reqwest::Result<Option<Bytes>> {
+    if response.content_length().is_some_and(|length| length > MAX_RESPONSE_BYTES as u64) {
+        return Ok(None);
+    }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
+    while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            return None;
+            return Ok(None);
         }
         body.extend_from_slice(&chunk);
     }
-    Some(body.into())
+    Ok(Some(body.into()))
 }

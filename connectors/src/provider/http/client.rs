@@ -1,9 +1,13 @@
 use super::answer::{self, Answer, Failure};
+use super::guard::{self, GuardedResolver};
 use super::settings::HttpSettings;
+use crate::egress::EgressPolicy;
 use crate::error::Error;
+use crate::metrics::HttpMeters;
 use crate::provider::{Call, TraceContext};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, RequestBuilder, redirect, retry};
+use reqwest::{Method, Request, RequestBuilder, redirect, retry};
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -15,25 +19,33 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) const OWN_HEADERS: [&str; 6] =
     ["idempotency-key", "content-length", "transfer-encoding", "connection", "traceparent", "tracestate"];
 
-/// An HTTP client that follows no redirects, since a receiver that moves a POST loses its body, and repeats nothing by
-/// itself, since each attempt is counted.
-#[derive(Debug, Clone)]
+/// An HTTP client that reaches only what the egress policy admits, follows no redirects, since a receiver that moves a
+/// POST loses its body, and repeats nothing by itself, since each attempt is counted.
+#[derive(Clone)]
 pub(crate) struct Client {
     inner: reqwest::Client,
+    egress: Arc<EgressPolicy>,
+    /// Then the proxy resolves names, and what this machine knows of them is only a hint.
+    is_proxied: bool,
+    meters: Arc<HttpMeters>,
 }
 
 impl Client {
-    pub(crate) fn new(name: &str, settings: &HttpSettings) -> Result<Self, Error> {
-        let builder = reqwest::Client::builder()
+    pub(crate) fn new(name: &str, settings: &HttpSettings, egress: &Arc<EgressPolicy>) -> Result<Self, Error> {
+        let mut builder = reqwest::Client::builder()
             .user_agent(concat!("acteon/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .connect_timeout(CONNECT_TIMEOUT);
+        let is_proxied = settings.proxy.is_some();
+        if !is_proxied {
+            builder = builder.dns_resolver(GuardedResolver(Arc::clone(egress)));
+        }
         let inner = settings
             .apply(name, builder)?
             .build()
             .map_err(|error| Error::provider(name, "http", format!("makes no client: {}", answer::cause(&error))))?;
-        Ok(Self { inner })
+        Ok(Self { inner, egress: Arc::clone(egress), is_proxied, meters: Arc::new(HttpMeters::new(name)) })
     }
 
     /// The beginning of a request.
@@ -46,11 +58,39 @@ impl Client {
         let Ok(key) = HeaderValue::try_from(&*call.dispatch.dispatch_id) else {
             return Answer::Failed(Failure::Unsendable("the dispatch's id can't be sent as a header".to_owned()));
         };
-        let request = request.headers(trace_headers(call.trace)).header(IDEMPOTENCY_KEY, key);
-        match request.send().await {
+        let answer = match request.headers(trace_headers(call.trace)).header(IDEMPOTENCY_KEY, key).build() {
+            Ok(request) => self.exchange(request).await,
+            Err(error) => Answer::Failed(Failure::of(error)),
+        };
+        match &answer {
+            Answer::Failed(Failure::Refused(_)) => self.meters.refused.increment(1),
+            Answer::Response(response) if response.is_cut => self.meters.cut.increment(1),
+            _ => {}
+        }
+        answer
+    }
+
+    async fn exchange(&self, request: Request) -> Answer {
+        if let Err(failure) = self.check(request.url()).await {
+            return Answer::Failed(failure);
+        }
+        match self.inner.execute(request).await {
             Ok(response) => answer::read(response).await,
             Err(error) => Answer::Failed(Failure::of(error)),
         }
+    }
+
+    /// Checks what the resolver does not see: an address in place of a name, and names that a proxy resolves. Those it
+    /// may know better than this machine, so only an address that is refused counts.
+    async fn check(&self, url: &Url) -> Result<(), Failure> {
+        let refused = |why: crate::egress::Refused| Failure::Refused(why.to_string());
+        self.egress.check_literal(url).map_err(refused)?;
+        if let (true, Some(url::Host::Domain(name))) = (self.is_proxied, url.host())
+            && let Ok(addresses) = guard::lookup(name).await
+        {
+            self.egress.admit(addresses).map_err(refused)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,58 @@
+//! What every provider must do, whatever it speaks to: one list of cases, and one line a type in [`subjects`].
+//!
+//! A provider that speaks HTTP is run against a scripted server on loopback.
+
+mod cases;
+mod subject;
+
+use super::example::{Pager, PagerSettings};
+use super::log::LogSettings;
+use super::webhook::WebhookSettings;
+use super::{Provider, ProviderSettings, Tools};
+use crate::secret::Secret;
+use std::sync::Arc;
+use subject::Subject;
+
+/// One line a type.
+fn subjects() -> Vec<Subject> {
+    vec![
+        Subject::silent("log", |_| ProviderSettings::Log(LogSettings {})),
+        Subject::http("webhook", |url| {
+            let mut settings = WebhookSettings::new(format!("{url}/T0/hunter2"));
+            settings.headers.insert("Authorization".to_owned(), Secret::new("Bearer hunter2"));
+            ProviderSettings::Webhook(settings)
+        }),
+    ]
+}
+
+#[test]
+fn every_type_is_among_them() {
+    let mut named: Vec<&str> = subjects().iter().map(|subject| subject.type_name).collect();
+    let mut all = ProviderSettings::TYPES.to_vec();
+    named.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(named, all, "add a line to `subjects` for each type of provider");
+}
+
+#[test]
+fn every_provider_conforms() {
+    for subject in subjects() {
+        cases::run(&subject);
+    }
+}
+
+/// The example of ARCHITECTURE.md, which is not registered.
+#[test]
+fn the_example_conforms_and_is_the_one_that_is_printed() {
+    let settings = |url: &str| PagerSettings {
+        url: url.to_owned(),
+        token: Secret::new("hunter2"),
+        http: super::http::HttpSettings::default(),
+    };
+    let build =
+        move |url: &str, tools: &Tools| Ok(Arc::new(Pager::new("p", &settings(url), tools)?) as Arc<dyn Provider>);
+    cases::run(&Subject::built("pager", build));
+    let page = include_str!("../../../ARCHITECTURE.md");
+    let source = include_str!("example.rs");
+    assert!(page.contains(source), "ARCHITECTURE.md does not print connectors/src/provider/example.rs as it is");
+}
