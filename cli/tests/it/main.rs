@@ -9,6 +9,7 @@ mod help;
 mod kafka;
 mod operator;
 mod patterns;
+mod pipeline;
 mod pipelines;
 mod scenarios;
 mod start;

@@ -1,128 +1,12 @@
-//! The documents' pipelines end to end: Apache Kafka, a process with all roles, and HTTP receivers behind the providers.
+//! The documents' pipelines end to end on Apache Kafka.
 //!
 //! Times are shortened (a second stands for ten), the rest of rules and configuration is the examples' own.
 
-use crate::support::{Ran, acteon_with, binary, root};
-use acteon_testkit::http::{Receiver, Reply, Request};
-use acteon_testkit::kafka::Kafka;
-use acteon_testkit::process::Process;
+use crate::pipeline::{LIMIT, Pipeline};
+use acteon_testkit::http::Request;
 use acteon_testkit::wait_until;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
-use tempfile::TempDir;
-
-/// Far more than anything here takes.
-const LIMIT: Duration = Duration::from_secs(90);
-
-/// An example that runs on a Kafka of its own.
-struct Pipeline {
-    kafka: Kafka,
-    receiver: Receiver,
-    process: Process,
-    dir: TempDir,
-    scope: [&'static str; 4],
-}
-
-impl Pipeline {
-    /// Starts an example with its log providers replaced by webhooks, and its rules changed by `edit`.
-    fn start(example: &str, namespace: &'static str, tenant: &'static str, edit: impl Fn(&str) -> String) -> Self {
-        let (kafka, receiver, dir) =
-            (Kafka::start().unwrap(), Receiver::start().unwrap(), tempfile::tempdir().unwrap());
-        receiver.respond(Reply::status(200).header("content-type", "application/json").body(r#"{"logged":true}"#));
-        let example = root().join("examples").join(example);
-        let rules = dir.path().join("rules");
-        fs::create_dir(&rules).unwrap();
-        for file in fs::read_dir(example.join("rules")).unwrap() {
-            let file = file.unwrap();
-            fs::write(rules.join(file.file_name()), edit(&fs::read_to_string(file.path()).unwrap())).unwrap();
-        }
-        write_config(&example.join("acteon.toml"), dir.path(), &receiver);
-        let config = dir.path().join("acteon.toml");
-        let applied = acteon_with(
-            &["topology", "apply", "--bootstrap-servers", kafka.bootstrap(), "-c", config.to_str().unwrap()],
-            "",
-        );
-        assert_eq!(applied.code, 0, "{}", applied.stderr);
-        let mut process = Process::command(binary())
-            .args(["run", "--port", "0", "--bootstrap-servers", kafka.bootstrap(), "-c"])
-            .arg(&config)
-            .env("RUST_LOG", "info")
-            .current_dir(root())
-            .start()
-            .unwrap();
-        process.wait_for_line("^Listening on ", LIMIT).unwrap();
-        Self { kafka, receiver, process, dir, scope: ["--namespace", namespace, "--tenant", tenant] }
-    }
-
-    fn acteon(&self, args: &[&str], input: &str) -> Ran {
-        let config = self.dir.path().join("acteon.toml");
-        let common = ["--bootstrap-servers", self.kafka.bootstrap(), "-c", config.to_str().unwrap()];
-        acteon_with(&[args, &common].concat(), input)
-    }
-
-    /// Sends actions; returns how many had each outcome.
-    fn outcomes(&self, actions: &[Value]) -> BTreeMap<String, u64> {
-        let lines: String = actions.iter().map(|action| format!("{action}\n")).collect();
-        let ran = self.acteon(&["produce", "-", "--wait", "--json"], &lines);
-        assert_eq!(ran.code, 0, "{}\n{}\n{}", ran.stdout, ran.stderr, self.process.tail());
-        let summary: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
-        serde_json::from_value(summary["summary"]["outcomes"].clone()).unwrap()
-    }
-
-    /// Asks an operator's command; returns its answer.
-    fn ask(&self, args: &[&str]) -> Value {
-        let ran = self.acteon(&[args, &self.scope[..], &["--json"]].concat(), "");
-        serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{args:?}: {}\n{}", ran.stdout, ran.stderr))
-    }
-
-    /// Waits until a provider was called so many times, and then a moment for calls too many.
-    fn calls(&self, provider: &str, count: usize) -> Vec<Request> {
-        let path = format!("/{provider}");
-        let came = wait_until(LIMIT, || self.receiver.requests_to(&path).len() >= count);
-        let requests = self.receiver.requests_to(&path);
-        assert!(came, "{provider}: {} of {count} calls\n{}", requests.len(), self.process.tail());
-        requests
-    }
-
-    fn stop(mut self) {
-        let keys: Vec<String> = self
-            .receiver
-            .requests()
-            .iter()
-            .filter_map(|call| call.header("idempotency-key").map(str::to_owned))
-            .collect();
-        let mut once = keys.clone();
-        once.sort_unstable();
-        once.dedup();
-        assert_eq!(keys.len(), once.len(), "nothing was sent twice");
-        assert!(self.process.terminate(LIMIT).unwrap().success(), "{}", self.process.tail());
-    }
-}
-
-/// The example's configuration with a receiver behind each provider, and rules and state elsewhere.
-fn write_config(example: &Path, dir: &Path, receiver: &Receiver) {
-    let mut text = String::new();
-    let mut name = String::new();
-    for line in fs::read_to_string(example).unwrap().lines() {
-        if let Some(found) = line.strip_prefix("name = ") {
-            name = found.trim_matches('"').to_owned();
-        }
-        let line = match line {
-            r#"type = "log""# => {
-                format!("type = \"webhook\"\nurl = \"{}/{name}\"", receiver.url().trim_end_matches('/'))
-            }
-            line if line.starts_with("directory = ") => format!("directory = {:?}", dir.join("rules")),
-            line => line.to_owned(),
-        };
-        text.push_str(&line);
-        text.push('\n');
-    }
-    text.push_str(&format!("\n[processor]\nstate_dir = {:?}\n", dir.join("state")));
-    fs::write(dir.join("acteon.toml"), text).unwrap();
-}
 
 fn reading(payload: &Value) -> Value {
     json!({"namespace": "iot", "tenant": "smartbuilding-hq", "provider": "metrics-queue",
@@ -169,7 +53,7 @@ fn the_telemetry_pipeline_on_apache_kafka() {
     let shorter = |text: &str| {
         text.replace("group_wait_seconds: 30", "group_wait_seconds: 3").replace("delay_seconds: 60", "delay_seconds: 6")
     };
-    let pipeline = Pipeline::start("aws-event-pipeline", "iot", "smartbuilding-hq", shorter);
+    let pipeline = Pipeline::start("aws-event-pipeline/acteon.toml", "iot", "smartbuilding-hq", shorter);
     let events = telemetry();
     assert_eq!(events.len(), 21);
     let expected: BTreeMap<String, u64> = serde_json::from_value(json!({
@@ -240,8 +124,9 @@ fn the_order_pipeline_by_day_and_by_night_on_apache_kafka() {
         let text = text.replace("lt: 9", first).replace("gte: 17", last).replace("gte: 6", "gte: 8");
         text.replace("delay_seconds: 30", "delay_seconds: 3").replace("timeout_seconds: 60", "timeout_seconds: 20")
     };
-    let day =
-        Pipeline::start("ecommerce-order-pipeline", "ecommerce", "acme-store", |text| hours("lt: 0", "gte: 24", text));
+    let day = Pipeline::start("ecommerce-order-pipeline/acteon.toml", "ecommerce", "acme-store", |text| {
+        hours("lt: 0", "gte: 24", text)
+    });
     let expected: BTreeMap<String, u64> = serde_json::from_value(json!({
         "executed": 10, "pending_approval": 2, "suppressed": 2, "deduplicated": 1,
     }))
@@ -267,8 +152,9 @@ fn the_order_pipeline_by_day_and_by_night_on_apache_kafka() {
     assert_eq!(refused["error"]["code"], "CONFLICT", "{refused}");
     day.stop();
 
-    let night =
-        Pipeline::start("ecommerce-order-pipeline", "ecommerce", "acme-store", |text| hours("lt: 24", "gte: 24", text));
+    let night = Pipeline::start("ecommerce-order-pipeline/acteon.toml", "ecommerce", "acme-store", |text| {
+        hours("lt: 24", "gte: 24", text)
+    });
     let expected: BTreeMap<String, u64> =
         serde_json::from_value(json!({"scheduled": 11, "pending_approval": 2, "suppressed": 2})).unwrap();
     assert_eq!(night.outcomes(&orders()), expected);
