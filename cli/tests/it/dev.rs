@@ -56,6 +56,11 @@ impl Dev {
         self.produce(&action)[&1]["outcome"].as_str().unwrap().to_owned()
     }
 
+    /// Everything that the process has printed and logged so far.
+    pub(crate) fn output(&self) -> String {
+        self.process.stdout() + &self.process.stderr()
+    }
+
     pub(crate) fn stop(mut self) {
         let status = self.process.terminate(LIMIT).unwrap();
         assert!(status.success(), "{status}\n{}", self.process.tail());

@@ -11,6 +11,7 @@ mod operator;
 mod patterns;
 mod pipeline;
 mod pipelines;
+mod policy;
 mod scenarios;
 mod start;
 mod support;

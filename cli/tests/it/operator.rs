@@ -30,7 +30,11 @@ fn holding(dir: &Path) -> PathBuf {
     let (config, rules) = (dir.join("acteon.toml"), dir.join("rules"));
     fs::create_dir(&rules).unwrap();
     fs::write(rules.join("hold.yaml"), RULES).unwrap();
-    let text = format!("[rules]\ndirectory = {rules:?}\n[[providers]]\nname = \"log\"\ntype = \"log\"\n");
+    let text = format!(
+        "[rules]\ndirectory = {rules:?}\n[[providers]]\nname = \"log\"\ntype = \"log\"\n\
+         [[chains.definitions]]\nname = \"steps\"\n\
+         [[chains.definitions.steps]]\nname = \"go\"\nprovider = \"log\"\naction_type = \"go\"\n"
+    );
     fs::write(&config, text).unwrap();
     config
 }
@@ -94,6 +98,13 @@ fn what_is_held_can_be_listed_and_acted_on_and_refusals_are_named() {
     let twice = ask(&dev, &["approvals", "reject", approval]);
     assert_eq!(twice.code, 1);
     assert!(twice.stderr.contains("by ann"), "{}", twice.stderr);
+    // Somebody was told, by a link; what proves it is shown nowhere but to its provider.
+    assert!(wait_until(LIMIT, || dev.output().contains("approval_notification")), "{}", dev.output());
+    assert!(!dev.output().contains("sig="), "{}", dev.output());
+    for topic in ["outcomes", "audit"] {
+        let told = dev.acteon(&["tail", topic, "--from-beginning", "--no-follow", "--json"], "").stdout;
+        assert!(told.contains("payment-1") && !told.contains("sig="), "{topic}: {told}");
+    }
     // The key that signs the links of `acteon dev` is its owner's alone.
     assert_eq!(fs::metadata(data.join("approval_secret")).unwrap().permissions().mode() & 0o777, 0o600);
     dev.stop();
@@ -119,6 +130,27 @@ fn a_recurring_action_is_made_from_a_file_paused_and_ended() {
         assert_eq!(code, 0, "{act}: {done}");
     }
     assert_eq!(answer(&dev, &["recurring", "show", "r-1"]).1["error"]["code"], "NOT_FOUND");
+    dev.stop();
+}
+
+#[test]
+fn a_chain_is_started_with_an_action_of_the_tenant_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Dev::start(&dir.path().join("data"), &holding(dir.path()));
+    let start = ["chains", "start", "steps", "--action", "-", "--namespace", "n", "--tenant", "t", "--json"];
+    let action = json!({"id": "a-1", "provider": "log", "action_type": "x", "payload": {}});
+    let ran = dev.acteon(&start, &action.to_string());
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let started: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&started["chain_name"], &started["action_id"]), (&json!("steps"), &json!("a-1")), "{started}");
+    let completed = || answer(&dev, &["chains", "list", "--status", "completed"]).1["count"] == 1;
+    assert!(wait_until(LIMIT, completed), "{}", dev.output());
+    for (field, value) in [("namespace", "other"), ("tenant", "u")] {
+        let mut foreign = action.clone();
+        foreign[field] = json!(value);
+        let ran = dev.acteon(&start, &foreign.to_string());
+        assert!(ran.code == 1 && ran.stdout.contains("they must be the same"), "{}\n{}", ran.stdout, ran.stderr);
+    }
     dev.stop();
 }
 

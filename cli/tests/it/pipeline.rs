@@ -68,9 +68,11 @@ impl Pipeline {
     }
 
     /// Sends lines of actions; returns a row for each, in their order, and the summary.
+    #[track_caller]
     pub(crate) fn produce(&self, lines: &str) -> (Vec<Value>, Value) {
         let ran = self.acteon(&["produce", "-", "--wait", "--json"], lines);
-        assert_eq!(ran.code, 0, "{}\n{}\n{}", ran.stdout, ran.stderr, self.process.tail());
+        let audit = || self.acteon(&["tail", "audit", "--from-beginning", "--no-follow"], "").stdout;
+        assert_eq!(ran.code, 0, "{}\n{}\n{}\n{}", ran.stdout, ran.stderr, self.process.tail(), audit());
         let mut rows: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let summary = rows.pop().unwrap()["summary"].take();
         rows.sort_unstable_by_key(|row| row["line"].as_u64());

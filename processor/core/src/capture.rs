@@ -9,7 +9,7 @@ use crate::event;
 use crate::record::Decided;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
-use crate::{action, group, ids, queue, schedule};
+use crate::{action, group, ids, queue, recurring, schedule};
 use acteon_rules::{Decision, RuleAction, Verdict};
 use acteon_schemas::Outcome;
 use std::borrow::Cow;
@@ -73,7 +73,11 @@ pub(crate) fn copies<S: State, E: Effects>(
         let copied = Decided { copy: true, ..Decided::new(turn, &arrival, &subject, &decision) };
         match (&copy.verdict, action::refusal(turn, &copied)) {
             (Verdict::Chain, _) => {
-                start_chain(turn, &copied)?;
+                let started = start_chain(turn, &copied)? == Outcome::ChainStarted;
+                if started && original.released_by.is_some() {
+                    let scope = (&*original.action.namespace, &*original.action.tenant);
+                    recurring::follow_copy(turn, scope, original.action_id, identity)?;
+                }
             }
             (_, Some((code, message))) => {
                 action::fail(&copied, code, &message, turn.effects);

@@ -33,6 +33,8 @@ use uuid::Uuid;
 const MAX_GRACE_MS: i64 = 60_000;
 /// Most missed occurrences that are counted one by one; where there are more, the record says so.
 const MAX_COUNTED: u64 = 10_000;
+/// Most chains of copies of an occurrence's action that the overlap policy looks at; more are in nobody's way.
+const MAX_COPIES: usize = 100;
 /// How long an occurrence counts as not over while the result of its dispatch is awaited, in milliseconds (24 hours): by
 /// then it is lost.
 const MAX_AWAITED_MS: i64 = 24 * 3600 * 1000;
@@ -64,11 +66,20 @@ struct Last {
     identity: Uuid,
     /// What has become of it so far.
     became: Outcome,
+    /// The decisions about copies of its action that started chains.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    copies: Vec<Uuid>,
 }
 
 impl Last {
-    /// Whether it is not over. An event or a group that took it in goes its own way.
+    /// Whether it is not over. An event or a group that took it in goes its own way, as do calls that copies of its action
+    /// make.
     fn is_open<S: State, E>(&self, turn: &mut Turn<'_, S, E>, scope: (&str, &str)) -> Result<bool, StateError> {
+        for copy in &self.copies {
+            if chain::is_running(turn, scope, copy)? {
+                return Ok(true);
+            }
+        }
         match self.became {
             Outcome::Scheduled | Outcome::PendingApproval => Ok(true),
             Outcome::Dispatched => Ok(turn.now.saturating_sub(self.at) < MAX_AWAITED_MS),
@@ -215,7 +226,7 @@ pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, entry: &[u8]
     let identity = recurring.identity(&action_id);
     recurring.execution_count += 1;
     recurring.ran.note(at);
-    recurring.last = Some(Last { at, action_id, identity, became: Outcome::Dispatched });
+    recurring.last = Some(Last { at, action_id, identity, became: Outcome::Dispatched, copies: Vec::new() });
     let next = recurring.next(&cadence, now);
     recurring.put(turn.state, next);
     let outcome = recurring.run(turn, at)?;
@@ -251,6 +262,9 @@ fn make_way<S: State, E: Effects>(
                 // A call that is under way can't be taken back.
                 _ => {}
             }
+            for copy in &last.copies {
+                chain::call_off(turn, (namespace, tenant), copy, &reason)?;
+            }
             Ok(true)
         }
     }
@@ -261,18 +275,44 @@ fn make_way<S: State, E: Effects>(
 /// `identity` is that of the decision, where it is one.
 pub(crate) fn follow<S: State, E>(
     turn: &mut Turn<'_, S, E>,
-    (namespace, tenant): (&str, &str),
+    scope: (&str, &str),
     action_id: &str,
     identity: Option<Uuid>,
     outcome: Outcome,
+) -> Result<(), StateError> {
+    edit_last(turn, scope, action_id, |last| {
+        last.became = outcome;
+        last.identity = identity.unwrap_or(last.identity);
+    })
+}
+
+/// Keeps that a copy of an action that may be an occurrence started a chain; `identity` is that of the copy's decision.
+pub(crate) fn follow_copy<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    scope: (&str, &str),
+    action_id: &str,
+    identity: Uuid,
+) -> Result<(), StateError> {
+    edit_last(turn, scope, action_id, |last| {
+        if last.copies.len() < MAX_COPIES {
+            last.copies.push(identity);
+        }
+    })
+}
+
+/// Changes what is known of the last occurrence, where an action is that.
+fn edit_last<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    (namespace, tenant): (&str, &str),
+    action_id: &str,
+    edit: impl FnOnce(&mut Last),
 ) -> Result<(), StateError> {
     let Some(id) = occurrence::recurring_id(action_id) else { return Ok(()) };
     let key = key(namespace, tenant, id);
     let Some(entry) = turn.state.get(&key)? else { return Ok(()) };
     let (due, mut recurring): (i64, Recurring) = value::decode(entry, Store::Recurring)?;
     if let Some(last) = recurring.last.as_mut().filter(|last| last.action_id == action_id) {
-        last.became = outcome;
-        last.identity = identity.unwrap_or(last.identity);
+        edit(last);
         turn.state.put(&key, &value::encode(due, &recurring));
     }
     Ok(())

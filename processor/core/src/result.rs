@@ -65,7 +65,8 @@ pub(crate) fn complete<S: State, E: Effects>(
     }
     let (outcome, detail) = conclude(&result);
     audit(turn, &result, outcome);
-    if result.released_by.is_some() {
+    let is_copy = matches!(result.context, Some(DispatchContext::Copy { .. }));
+    if result.released_by.is_some() && !is_copy {
         let scope = (&*result.namespace, &*result.tenant);
         crate::recurring::follow(turn, scope, &result.action_id, None, outcome)?;
     }
@@ -78,7 +79,7 @@ pub(crate) fn complete<S: State, E: Effects>(
         outcome,
         rule: result.rule.as_deref().map(Cow::Borrowed),
         detail,
-        is_final: !matches!(result.context, Some(DispatchContext::Copy { .. })),
+        is_final: !is_copy,
         released_by: result.released_by.clone(),
         chain_id: None,
         decided_at: now,

@@ -4,7 +4,7 @@ use super::{Ask, Operator, Part, Request, input};
 use acteon_schemas::CommandKind;
 use anyhow::Result;
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Columns of the list.
 const COLUMNS: [&str; 7] =
@@ -43,7 +43,7 @@ pub(crate) enum Chains {
         ask: Ask,
         /// Its definition
         chain: String,
-        /// The action as JSON; - is standard input
+        /// The action as JSON; - is standard input. It belongs to the command's namespace and tenant, and need not name them
         #[arg(long, value_name = "FILE")]
         action: String,
     },
@@ -105,7 +105,8 @@ impl Operator for Chains {
             }
             Self::Show { ask, chain_id } => ask.act(CommandKind::ShowChain { chain_id: chain_id.clone() }),
             Self::Start { ask, chain, action } => {
-                ask.act(CommandKind::StartChain { chain: chain.clone(), action: input::file(action)? })
+                let action = belonging(ask, input::file(action)?);
+                ask.act(CommandKind::StartChain { chain: chain.clone(), action })
             }
             Self::Cancel { ask, chain_id, reason } => ask.act(CommandKind::CancelChain {
                 chain_id: chain_id.clone(),
@@ -121,4 +122,14 @@ impl Operator for Chains {
             }),
         })
     }
+}
+
+/// An action with the namespace and tenant of the command, where it names none. Others are the processor's to refuse.
+fn belonging(ask: &Ask, mut action: Value) -> Value {
+    if let Value::Object(fields) = &mut action {
+        for (name, value) in [("namespace", &ask.namespace), ("tenant", &ask.tenant)] {
+            fields.entry(name).or_insert_with(|| json!(value));
+        }
+    }
+    action
 }

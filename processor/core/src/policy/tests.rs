@@ -79,6 +79,45 @@ fn quotas_warn_degrade_and_notify() {
 }
 
 #[test]
+fn a_quota_that_warns_lets_all_pass_and_tells_once_a_window() {
+    for (window, seconds) in [("hourly", 3_600), ("60", 60)] {
+        let mut rig = rig("rules: []\n");
+        let quota = json!({"id": "q", "max_actions": 2, "window": window, "overage_behavior": {"warn": {}}});
+        rig.command(&json!({"set_quota": {"quota": quota}}));
+        let length = seconds * 1_000;
+        // When each action comes, whether it is over the quota, and whether that is told.
+        for (id, (at, over, told)) in [
+            (0, false, false),
+            (1, false, false),
+            (2, true, true),
+            (3, true, false),
+            (length - 1, true, false),
+            (length, true, false),
+            (length + 1, true, false),
+            (length + 2, true, true),
+            (length + 3, true, false),
+            // Nothing is left in the window: it is another time that the quota is exceeded.
+            (3 * length, false, false),
+            (3 * length + 1, false, false),
+            (3 * length + 2, true, true),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            rig.now = START + at;
+            let effects = rig.action(&format!("a{id}"), &json!({}));
+            assert_eq!(effects.dispatches.len(), 1, "{window}: {at}: none is kept back, and no notice is sent");
+            assert_eq!(effects.dispatches[0]["provider"], "webhook");
+            let (decided, others) = effects.audit.split_last().unwrap();
+            let noted = &decided["outcome_details"]["quota"]["overage_behavior"];
+            assert_eq!(noted, &if over { json!("warn") } else { json!(null) }, "{window}: {at}");
+            let outcomes: Vec<&str> = kinds(others);
+            assert_eq!(outcomes, if told { vec!["quota_exceeded"] } else { vec![] }, "{window}: {at}");
+        }
+    }
+}
+
+#[test]
 fn bad_commands_are_refused_and_say_why() {
     let mut rig = rig("rules: []\n");
     let silence = |silence: Value| json!({"create_silence": {"silence": silence}});
@@ -184,6 +223,36 @@ fn intervals_mute_the_rule_that_decides() {
     assert_eq!(outcome(&mut rig, 2, &json!({"n": 1})), "dispatched");
     let effects = rig.action("b", &json!({}));
     assert_eq!(effects.outcomes[0]["detail"]["Muted"]["reason"], "active_time_interval");
+}
+
+#[test]
+fn what_ends_before_it_goes_on_is_neither_silenced_nor_muted() {
+    let file = |action: &str| {
+        format!(
+            "rules:\n  - {{name: r, condition: {{field: action.payload.n, eq: 1}}, mute_time_intervals: [always], \
+             action: {action}}}\n"
+        )
+    };
+    for (action, payload, muted, silenced) in [
+        ("{type: allow}", 1, "muted", "silenced"),
+        ("{type: reroute, target_provider: sms}", 1, "muted", "silenced"),
+        ("{type: schedule, delay_seconds: 60}", 1, "muted", "silenced"),
+        ("{type: group, group_by: [payload.n], group_wait_seconds: 60}", 1, "muted", "silenced"),
+        ("{type: request_approval, notify_provider: sms, timeout_seconds: 60}", 1, "muted", "silenced"),
+        ("{type: suppress}", 1, "suppressed", "suppressed"),
+        ("{type: deny}", 1, "suppressed", "suppressed"),
+        ("{type: throttle, max_count: 1, window_seconds: 60}", 1, "dispatched", "throttled"),
+        ("{type: allow}", 2, "dispatched", "silenced"),
+    ] {
+        let mut parts = parts(&file(action));
+        parts.time_intervals = vec![serde_json::from_value(json!({"name": "always", "time_ranges": [{}]})).unwrap()];
+        let mut rig = Rig::new(parts);
+        assert_eq!(outcome(&mut rig, 0, &json!({"n": payload})), muted, "{action}");
+        let silence = json!({"matchers": [{"name": "namespace", "value": "n"}], "duration_seconds": 60});
+        rig.command(&json!({"create_silence": {"silence": silence}}));
+        rig.now += 1;
+        assert_eq!(outcome(&mut rig, 1, &json!({"n": payload})), silenced, "{action}: a silence comes first");
+    }
 }
 
 #[test]
