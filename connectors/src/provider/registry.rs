@@ -11,6 +11,8 @@ macro_rules! types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $module:ident::{$settings:ident, $provider:ident};)+) => {
         /// A type of provider and what it is configured with.
         #[derive(Debug, Clone)]
+        // A process has a few of them, each made once.
+        #[allow(clippy::large_enum_variant)]
         pub enum ProviderSettings {
             $($(#[$doc])* $variant(super::$module::$settings),)+
         }
