@@ -4,7 +4,7 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, chain, dedup, event, group, ids, policy, queue, recurring, schedule, throttle};
+use crate::{approval, chain, circuit, dedup, event, group, ids, policy, queue, recurring, schedule, throttle};
 use acteon_schemas::{
     AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
     OutcomeRecord, partition_of, tenant_key,
@@ -37,6 +37,10 @@ pub(crate) fn perform<S: State, E: Effects>(
             format!("the command's key must be `{key}`: its partition is {home}, not {}", turn.task.partition);
         turn.effects.dead_letter(DeadLetterReason { code: "WRONG_PARTITION".to_owned(), message });
         return Ok(Stepped::DeadLettered);
+    }
+    if matches!(command.command, CommandKind::ReportCall { .. }) {
+        circuit::take_report(turn, &command)?;
+        return Ok(Stepped::Commanded);
     }
     policy::load(turn, &command.namespace, &command.tenant)?;
     let reply = carry_out(turn, &command, input)?;
@@ -98,6 +102,7 @@ fn carry_out<S: State, E: Effects>(
         | CommandKind::Signal { .. }
         | CommandKind::ListChains { .. }
         | CommandKind::ShowChain { .. } => chain::command::carry_out(turn, command, input),
+        CommandKind::TripCircuit { .. } | CommandKind::ResetCircuit {} => circuit::command(turn, command),
         other => {
             let identity = ids::identity(namespace, tenant, &command.id, input.origin());
             let scope = (namespace, tenant);
