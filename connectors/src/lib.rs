@@ -11,6 +11,7 @@
 
 mod attachment;
 mod backoff;
+mod circuit;
 mod clock;
 mod config;
 mod connectors;

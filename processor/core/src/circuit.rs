@@ -12,13 +12,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use acteon_schemas::error_code::CIRCUIT_OPEN;
 pub(crate) use keeper::{command, take_report};
 pub(crate) use report::{is_open_failure, pass_on, report};
 pub(crate) use route::{Route, choose, refuse, route};
 pub use table::{Circuits, MAX_FALLBACKS, check_circuits};
-
-/// Code of a call that was not made since the circuit is open.
-pub(crate) const CIRCUIT_OPEN: &str = "CIRCUIT_OPEN";
 
 /// Why a call was not made, for people: the provider and its fallbacks, in their order.
 pub(crate) fn message<T: AsRef<str>>(passed_over: &[T]) -> String {

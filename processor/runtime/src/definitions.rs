@@ -49,10 +49,8 @@ impl Table {
     pub fn compile(&self, secrets: &Secrets) -> Result<Option<Definitions>, Error> {
         let (mut rules, mut settings): (Option<RulesDefinition>, Option<SettingsDefinition>) = (None, None);
         let mut parts = Parts { secrets: secrets.clone(), ..Parts::default() };
-        for (key, value) in &self.records {
-            let decoded =
-                Definition::decode(value).map_err(|error| Error::Definitions(format!("record `{key}`: {error}")))?;
-            match decoded {
+        for definition in self.definitions()? {
+            match definition {
                 Definition::Rules(found) => rules = Some(found),
                 Definition::Settings(found) => settings = Some(found),
                 Definition::Provider(found) => {
@@ -69,6 +67,17 @@ impl Table {
         Definitions::compile(self.version, Parts { rules, settings, ..parts })
             .map(Some)
             .map_err(|error: DefinitionsError| Error::Definitions(error.to_string()))
+    }
+
+    /// All definitions, in the order of their keys.
+    ///
+    /// # Errors
+    /// A record can't be decoded.
+    pub fn definitions(&self) -> Result<Vec<Definition>, Error> {
+        let decoded = self.records.iter().map(|(key, value)| {
+            Definition::decode(value).map_err(|error| Error::Definitions(format!("record `{key}`: {error}")))
+        });
+        decoded.collect()
     }
 
     /// How circuits stand, by the table.

@@ -8,6 +8,7 @@ use crate::state::{State, StateError};
 use crate::time::rfc3339;
 use crate::turn::Turn;
 use crate::value;
+use acteon_schemas::error_code::EXECUTION_FAILED;
 use acteon_schemas::{CIRCUITS_NAMESPACE, CircuitDefinition, CircuitState, Command, CommandKind};
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ pub(crate) fn take_report<S: State, E: Effects>(
     let event = if *success {
         Event::Succeeded { probe: *probe }
     } else {
-        Event::Failed { probe: *probe, code: code.as_deref().unwrap_or("EXECUTION_FAILED") }
+        Event::Failed { probe: *probe, code: code.as_deref().unwrap_or(EXECUTION_FAILED) }
     };
     take(turn, provider, definition, event).map(drop)
 }

@@ -1,25 +1,15 @@
 //! What results mean for circuits: reports to their keepers, and calls that go on to a fallback.
 
+use super::MAX_FALLBACKS;
 use super::route::route;
-use super::{CIRCUIT_OPEN, MAX_FALLBACKS};
 use crate::effect::Effects;
 use crate::ids;
 use crate::turn::Turn;
+use acteon_schemas::error_code::{CIRCUIT_OPEN, counts_for_circuit};
 use acteon_schemas::{
     CIRCUITS_NAMESPACE, Command, CommandKind, Dispatch, ProviderResult, ResultStatus, partition_of, tenant_key,
 };
 use std::borrow::Cow;
-
-/// Codes that say nothing about a provider's health: what it was asked is wrong, or how.
-const NOT_COUNTED: [&str; 7] = [
-    "VALIDATION",
-    "CREDENTIALS",
-    "CONFIGURATION",
-    "SERIALIZATION",
-    "ATTACHMENT_ERROR",
-    "PROVIDER_NOT_FOUND",
-    CIRCUIT_OPEN,
-];
 
 /// Whether a result says that no call was made since the circuit is open.
 pub(crate) fn is_open_failure(result: &ProviderResult<'_>) -> bool {
@@ -34,7 +24,7 @@ pub(crate) fn report<S, E: Effects>(turn: &mut Turn<'_, S, E>, result: &Provider
         return;
     }
     let code = match &result.result {
-        ResultStatus::Failed(error) if NOT_COUNTED.contains(&&*error.code) => return,
+        ResultStatus::Failed(error) if !counts_for_circuit(&error.code) => return,
         ResultStatus::Failed(error) => Some(error.code.to_string()),
         ResultStatus::Delivered(_) => {
             let state = circuits.state(&result.provider);
