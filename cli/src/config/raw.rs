@@ -4,8 +4,8 @@
 
 use super::background::{RawBackground, RawQuotas, RawRetention};
 use super::chains::RawChains;
-use acteon_connectors::{ProfileDefinition, TemplateDefinition};
 use super::circuits::RawCircuitBreaker;
+use acteon_connectors::{ProfileDefinition, TemplateDefinition};
 use acteon_schemas::{StateMachineDefinition, TimeIntervalDefinition};
 use serde::Deserialize;
 use std::path::PathBuf;

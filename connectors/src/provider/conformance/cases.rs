@@ -126,7 +126,7 @@ async fn gives_up_on_silence(subject: &Subject) {
     let trace = TraceContext::default();
     let started = clock::now();
     let abandon = CancellationToken::new();
-    let permit = caller.turn(None, &abandon).await.expect("never abandoned");
+    let permit = caller.turn(None, &abandon).await.unwrap();
     let call = Call { dispatch: &dispatch, trace: &trace };
     let delivery = caller.deliver(call, permit, Attempts::Several, &abandon).await;
     match delivery.unwrap().result {
