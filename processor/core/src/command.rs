@@ -1,13 +1,14 @@
 use crate::effect::Effects;
 use crate::input::Input;
+use crate::progress::Progress;
 use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
 use crate::{approval, chain, circuit, dedup, event, group, ids, policy, queue, recurring, schedule, throttle};
 use acteon_schemas::{
-    AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
-    OutcomeRecord, partition_of, tenant_key,
+    AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail, OutcomeRecord,
+    partition_of, tenant_key,
 };
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -152,32 +153,23 @@ fn answer<S, E: Effects>(turn: &mut Turn<'_, S, E>, command: &Command, input: &I
             }
         };
         let identity = ids::identity(&command.namespace, &command.tenant, &command.id, origin);
-        turn.effects.audit(&AuditRecord {
-            id: Cow::Owned(ids::audit_id(&identity)),
-            phase: AuditPhase::Decided,
-            action_id: Cow::Borrowed(&command.id),
-            namespace: Cow::Borrowed(&command.namespace),
-            tenant: Cow::Borrowed(&command.tenant),
-            provider: Cow::Borrowed(""),
-            original_provider: None,
-            action_type: Cow::Borrowed(name),
-            verdict: Cow::Borrowed("command"),
-            matched_rule: None,
-            admitted_by: Vec::new(),
-            rewritten_by: Vec::new(),
+        let record = Progress {
+            id: identity,
+            action_id: &command.id,
+            namespace: &command.namespace,
+            tenant: &command.tenant,
+            provider: "",
+            action_type: name,
+            verdict: "command",
+            rule: None,
             outcome,
-            outcome_details: to_raw_value(&details).ok().map(Cow::Owned),
-            action_payload: None,
-            metadata: AuditLabels::default(),
-            dispatched_at: turn.now,
-            completed_at: Some(turn.now),
-            duration_ms: Some(0),
-            expires_at: turn.audit_expires_at(),
-            released_by: None,
-            chain_id: None,
-            definitions_version: turn.definitions.version,
-            source: origin.clone(),
-        });
+            details,
+            began: turn.now,
+            source: origin,
+        };
+        // Nothing goes on behind it: the command was decided here and now.
+        let record = AuditRecord { phase: AuditPhase::Decided, ..record.record(turn) };
+        turn.effects.audit(&record);
     }
     turn.effects.outcome(&OutcomeRecord {
         action_id: Cow::Borrowed(&command.id),
