@@ -50,8 +50,6 @@ pub(crate) enum Command {
     Produce(command::produce::Produce),
     Tail(command::tail::Tail),
     #[command(subcommand)]
-    Providers(command::operator::providers::Providers),
-    #[command(subcommand)]
     Events(command::operator::events::Events),
     #[command(subcommand)]
     Approvals(command::operator::approvals::Approvals),

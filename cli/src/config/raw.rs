@@ -4,7 +4,6 @@
 
 use super::background::{RawBackground, RawQuotas, RawRetention};
 use super::chains::RawChains;
-use super::circuits::RawCircuitBreaker;
 use acteon_connectors::{ProfileDefinition, TemplateDefinition};
 use acteon_schemas::{StateMachineDefinition, TimeIntervalDefinition};
 use serde::Deserialize;
@@ -31,7 +30,6 @@ pub(super) struct RawConfig {
     pub(super) egress: RawEgress,
     pub(super) templates: Vec<TemplateDefinition>,
     pub(super) profiles: Vec<ProfileDefinition>,
-    pub(super) circuit_breaker: RawCircuitBreaker,
 }
 
 /// Not `Debug`: it holds secrets.

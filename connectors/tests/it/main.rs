@@ -5,6 +5,5 @@
 
 mod bed;
 mod calls;
-mod circuits;
 mod recovery;
 mod sharing;

@@ -1,39 +1,34 @@
 use crate::chain::Chains;
-use crate::circuit::Circuits;
 use crate::event::machine::{MachineError, StateMachines};
 use crate::policy::Intervals;
 use crate::redact::Redaction;
 use crate::secrets::Secrets;
 use acteon_rules::{DefaultVerdict, Diagnostic, Evaluation, Names, Options, Rule, RuleAction, RuleSet, SourceFile};
 use acteon_schemas::{
-    ChainDefinition, CircuitDefinition, CircuitState, RulesDefinition, SettingsDefinition, StateMachineDefinition,
-    TimeIntervalDefinition,
+    ChainDefinition, RulesDefinition, SettingsDefinition, StateMachineDefinition, TimeIntervalDefinition,
 };
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 /// An immutable snapshot of everything that decisions depend on beside state, time and input.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Definitions {
     /// Offset in the definitions topic up to which this snapshot was read.
     pub version: i64,
     /// The compiled rules.
-    pub rules: Arc<RuleSet>,
+    pub rules: RuleSet,
     /// The chains.
-    pub chains: Arc<Chains>,
+    pub chains: Chains,
     /// Names of the providers that have a dispatch topic.
-    pub providers: Arc<BTreeSet<String>>,
-    /// The circuits of those that have one.
-    pub circuits: Circuits,
+    pub providers: BTreeSet<String>,
     /// Whether audit records carry the payload.
     pub audit_store_payload: bool,
     /// What they don't show of it.
     pub redaction: Redaction,
     /// The settings as published.
     pub settings: SettingsDefinition,
-    pub(crate) intervals: Arc<Intervals>,
+    pub(crate) intervals: Intervals,
     pub(crate) secrets: Secrets,
-    pub(crate) state_machines: Arc<StateMachines>,
+    pub(crate) state_machines: StateMachines,
 }
 
 /// What a snapshot is compiled from.
@@ -49,10 +44,6 @@ pub struct Parts {
     pub chains: Vec<ChainDefinition>,
     /// State machines.
     pub state_machines: Vec<StateMachineDefinition>,
-    /// How circuits work, by provider.
-    pub circuits: BTreeMap<String, CircuitDefinition>,
-    /// How they stand; those of providers without a circuit are ignored.
-    pub circuit_states: Vec<CircuitState>,
     /// Time intervals.
     pub time_intervals: Vec<TimeIntervalDefinition>,
     /// What the topic may not hold.
@@ -68,9 +59,6 @@ pub enum DefinitionsError {
     /// Chains have errors, each with chain and step.
     #[error("{}", .0.join("\n"))]
     Chains(Vec<String>),
-    /// Circuits have errors, each with its provider.
-    #[error("{}", .0.join("\n"))]
-    Circuits(Vec<String>),
     /// `evaluation`, `default` or `default_timezone` has no such value.
     #[error("`{key}`: unknown value `{value}`; expected {expected}")]
     Option {
@@ -106,9 +94,7 @@ impl Definitions {
     /// Everything that is wrong with the rules, with file, line and column; an unknown option; or everything that is
     /// wrong with the state machines.
     pub fn compile(version: i64, parts: Parts) -> Result<Self, DefinitionsError> {
-        let Parts { rules, settings, providers, chains, state_machines, time_intervals, secrets, .. } = parts;
-        let circuits = Circuits::compile(parts.circuits, parts.circuit_states, &providers);
-        let circuits = circuits.map_err(DefinitionsError::Circuits)?;
+        let Parts { rules, settings, providers, chains, state_machines, time_intervals, secrets } = parts;
         let options = options(&rules)?;
         let files: Vec<SourceFile> =
             rules.files.into_iter().map(|file| SourceFile { name: file.name, text: file.text }).collect();
@@ -132,23 +118,16 @@ impl Definitions {
         }
         Ok(Self {
             version,
-            rules: Arc::new(checked.rules),
-            chains: Arc::new(Chains::compile(chains, &providers).map_err(DefinitionsError::Chains)?),
-            providers: Arc::new(providers),
-            circuits,
+            rules: checked.rules,
+            chains: Chains::compile(chains, &providers).map_err(DefinitionsError::Chains)?,
+            providers,
             audit_store_payload: settings.audit_store_payload,
             redaction: Redaction::new(&settings.audit_redact_fields, &settings.audit_redact_placeholder),
             settings,
-            intervals: Arc::new(intervals),
+            intervals,
             secrets,
-            state_machines: Arc::new(state_machines),
+            state_machines,
         })
-    }
-
-    /// The same definitions with circuits that stand otherwise: nothing is compiled anew.
-    #[must_use]
-    pub fn with_circuits(&self, version: i64, states: Vec<CircuitState>) -> Self {
-        Self { version, circuits: self.circuits.with_states(states), ..self.clone() }
     }
 
     /// When an audit record of this moment may be deleted.

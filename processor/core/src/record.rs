@@ -1,5 +1,4 @@
 use crate::action::Arrival;
-use crate::circuit::Route;
 use crate::definitions::Definitions;
 use crate::effect::Effects;
 use crate::held::Held;
@@ -47,11 +46,10 @@ impl<'a, 'r> Decided<'a, 'r> {
         }
     }
 
-    /// The action's own provider, where another one is called.
-    pub(crate) fn original_provider<'d>(&'d self, route: Option<&Route<'d>>) -> Option<Cow<'d, str>> {
+    pub(crate) fn original_provider(&self) -> Option<Cow<'_, str>> {
         match &self.decision.verdict {
             Verdict::Reroute { from } => Some(Cow::Borrowed(from)),
-            _ => route.and_then(Route::chosen).map(Cow::Borrowed),
+            _ => None,
         }
     }
 
@@ -71,34 +69,12 @@ impl<'a, 'r> Decided<'a, 'r> {
         audit_details: Option<Value>,
         effects: &mut impl Effects,
     ) {
-        self.record(None, outcome, detail, audit_details, effects);
-    }
-
-    /// The same for an action that goes to a provider.
-    pub(crate) fn tell_sent(
-        &self,
-        route: &Route<'_>,
-        detail: OutcomeDetail<'_>,
-        audit_details: Option<Value>,
-        effects: &mut impl Effects,
-    ) {
-        self.record(Some(route), Outcome::Dispatched, detail, audit_details, effects);
-    }
-
-    fn record(
-        &self,
-        route: Option<&Route<'_>>,
-        outcome: Outcome,
-        detail: OutcomeDetail<'_>,
-        audit_details: Option<Value>,
-        effects: &mut impl Effects,
-    ) {
-        self.audit(route, outcome, audit_details, effects);
+        self.audit(outcome, audit_details, effects);
         effects.outcome(&OutcomeRecord {
             action_id: Cow::Borrowed(self.arrival.action_id),
             namespace: Cow::Borrowed(&self.arrival.action.namespace),
             tenant: Cow::Borrowed(&self.arrival.action.tenant),
-            provider: Cow::Borrowed(self.provider(route)),
+            provider: Cow::Borrowed(&self.subject.provider),
             action_type: Cow::Borrowed(&self.arrival.action.action_type),
             outcome,
             rule: self.rule(),
@@ -111,18 +87,7 @@ impl<'a, 'r> Decided<'a, 'r> {
         });
     }
 
-    /// The provider that is called, or would be.
-    fn provider<'d>(&'d self, route: Option<&Route<'d>>) -> &'d str {
-        route.map_or(&*self.subject.provider, |route| route.provider)
-    }
-
-    fn audit(
-        &self,
-        route: Option<&Route<'_>>,
-        outcome: Outcome,
-        mut details: Option<Value>,
-        effects: &mut impl Effects,
-    ) {
+    fn audit(&self, outcome: Outcome, mut details: Option<Value>, effects: &mut impl Effects) {
         if let Some(note) = &self.note {
             details.get_or_insert_with(|| json!({}))["quota"] = note.clone();
         }
@@ -133,14 +98,10 @@ impl<'a, 'r> Decided<'a, 'r> {
             action_id: Cow::Borrowed(self.arrival.action_id),
             namespace: Cow::Borrowed(&self.arrival.action.namespace),
             tenant: Cow::Borrowed(&self.arrival.action.tenant),
-            provider: Cow::Borrowed(self.provider(route)),
-            original_provider: self.original_provider(route),
+            provider: Cow::Borrowed(&self.subject.provider),
+            original_provider: self.original_provider(),
             action_type: Cow::Borrowed(&self.arrival.action.action_type),
-            verdict: Cow::Borrowed(if route.and_then(Route::chosen).is_some() {
-                "reroute"
-            } else {
-                self.decision.tag()
-            }),
+            verdict: Cow::Borrowed(self.decision.tag()),
             matched_rule: self.rule(),
             admitted_by: names(&self.decision.admitted_by),
             rewritten_by: names(&self.decision.rewritten_by),

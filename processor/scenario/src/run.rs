@@ -5,7 +5,6 @@ use crate::query::{self, Scope};
 use crate::report::{Failure, Report};
 use crate::scenario::{Act, Advance, Record, Scenario, Sent, Step};
 use crate::setup::Setup;
-use acteon_schemas::CIRCUITS_NAMESPACE;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -244,10 +243,7 @@ impl<'s> Runner<'s> {
             "command": command.kind(target.as_deref()),
         });
         let offset = self.engine.command(&scope.0, &scope.1, record.to_string().into_bytes())?;
-        // Circuits belong to no tenant.
-        if scope.0 != CIRCUITS_NAMESPACE {
-            self.scopes.insert(scope);
-        }
+        self.scopes.insert(scope);
         Ok(Ok(offset))
     }
 

@@ -1,9 +1,7 @@
 //! One processor against a broker, with what a test needs around it.
 
 use acteon_runtime::{CommitLimits, Processor, ProcessorConfig, definitions};
-use acteon_schemas::{
-    CircuitDefinition, Definition, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition,
-};
+use acteon_schemas::{Definition, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition};
 use acteon_topology::{KafkaConfig, Names, Settings, Topology};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -58,17 +56,7 @@ impl Bench {
     }
 
     pub fn publish(&self, rules: &str) -> Result<usize, acteon_runtime::Error> {
-        self.publish_guarded(rules, None)
-    }
-
-    /// Publishes with a circuit for `email`.
-    pub fn publish_guarded(
-        &self,
-        rules: &str,
-        circuit: Option<CircuitDefinition>,
-    ) -> Result<usize, acteon_runtime::Error> {
-        let plain = |name: &str| ProviderDefinition::new(name, "log");
-        let email = Definition::Provider(ProviderDefinition { circuit, ..plain("email") });
+        let provider = |name: &str| Definition::Provider(ProviderDefinition::new(name, "log"));
         let rules = RulesDefinition {
             evaluation: "cascade".into(),
             default: "allow".into(),
@@ -81,8 +69,7 @@ impl Bench {
             audit_redact_placeholder: "[REDACTED]".into(),
             ..SettingsDefinition::default()
         };
-        let webhook = Definition::Provider(plain("webhook"));
-        let all = [Definition::Rules(rules), Definition::Settings(settings), email, webhook];
+        let all = [Definition::Rules(rules), Definition::Settings(settings), provider("email"), provider("webhook")];
         definitions::publish(&self.kafka, &self.names, &all)
     }
 

@@ -8,7 +8,6 @@
     unreachable_pub
 )]
 
-mod circuits;
 mod definitions;
 mod harness;
 mod processing;
