@@ -10,7 +10,8 @@ use crate::turn::Turn;
 use crate::{capture, event, ids, policy, recurring, schedule, time};
 use acteon_rules::{Decision, ResumePoint, RuleAction, Subject, Verdict};
 use acteon_schemas::{Action, Coordinates, DecodeError, Outcome, OutcomeDetail, RetryAfter, partition_of, tenant_key};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -31,6 +32,19 @@ pub(crate) struct Arrival<'a> {
     pub(crate) released_by: Option<Release>,
     /// How many times it has been held.
     pub(crate) holds: u32,
+}
+
+/// `outcome_details` of an action over a throttle's limit.
+#[derive(Serialize)]
+struct ThrottledDetails {
+    retry_after_ms: u64,
+    retry_after_secs: u64,
+}
+
+/// `outcome_details` of an action that a rule blocks.
+#[derive(Serialize)]
+struct BlockedDetails<'r> {
+    rule: &'r str,
 }
 
 /// Decides about one action.
@@ -175,8 +189,9 @@ fn conclude<S: State, E: Effects>(
             let wait = retry_after_ms.unwrap_or_default();
             let retry_after = RetryAfter::from_millis(wait);
             // Whole seconds for those who count in them, rounded up: waiting that long is enough.
-            let details = json!({"retry_after_secs": wait.div_ceil(1000), "retry_after_ms": wait});
-            decided.tell(Outcome::Throttled, OutcomeDetail::Throttled { retry_after }, Some(details), turn.effects);
+            let details = ThrottledDetails { retry_after_ms: wait, retry_after_secs: wait.div_ceil(1000) };
+            let detail = OutcomeDetail::Throttled { retry_after };
+            decided.tell_of(Outcome::Throttled, detail, Some(details), turn.effects);
             return Ok(Outcome::Throttled);
         }
         Verdict::Allow
@@ -219,9 +234,8 @@ fn block(decided: &Decided<'_, '_>, effects: &mut impl Effects) -> Outcome {
         Some(RuleAction::Suppress { reason: Some(reason) }) => Some(Cow::Borrowed(reason.as_str())),
         _ => None,
     };
-    let details = json!({ "rule": rule });
     let detail = OutcomeDetail::Suppressed { rule: Cow::Borrowed(rule), reason };
-    decided.tell(Outcome::Suppressed, detail, Some(details), effects);
+    decided.tell_of(Outcome::Suppressed, detail, Some(BlockedDetails { rule }), effects);
     Outcome::Suppressed
 }
 

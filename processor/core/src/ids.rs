@@ -1,5 +1,4 @@
 use acteon_schemas::Coordinates;
-use std::fmt::Write as _;
 use uuid::Uuid;
 
 /// The UUIDv5 namespace of all ids that the processor makes.
@@ -18,19 +17,26 @@ pub(crate) fn identity(namespace: &str, tenant: &str, action_id: &str, origin: &
         text.push_str(part);
         text.push('\n');
     }
-    // Writing to a string can't fail.
-    let _ = write!(text, "{origin}");
+    // The coordinates' text form, put together by hand: each action has one, and formatting costs as much as a rule.
+    for part in [&origin.topic, "/", &origin.partition.to_string(), "/", &origin.offset.to_string()] {
+        text.push_str(part);
+    }
     Uuid::new_v5(&NAMESPACE, text.as_bytes())
 }
 
 /// The id of an input's audit record, from its identity.
 pub(crate) fn audit_id(identity: &Uuid) -> String {
-    identity.to_string()
+    hyphenated(identity)
 }
 
 /// The id of an input's dispatch, from its identity: the idempotency key at the provider.
 pub(crate) fn dispatch_id(identity: &Uuid) -> String {
-    Uuid::new_v5(identity, b"dispatch").to_string()
+    hyphenated(&Uuid::new_v5(identity, b"dispatch"))
+}
+
+/// The id as text, without the formatting machinery: each action has one or two.
+fn hyphenated(id: &Uuid) -> String {
+    id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
 }
 
 /// An id made from another one and what sets it apart from others made from that.
@@ -41,4 +47,20 @@ pub(crate) fn derived(identity: &Uuid, what: &str) -> Uuid {
 /// A 128-bit digest.
 pub(crate) fn digest(bytes: &[u8]) -> [u8; 16] {
     *Uuid::new_v5(&NAMESPACE, bytes).as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_made_of_the_parts_in_their_text_form() {
+        for (partition, offset) in [(0, 0), (i32::MAX, i64::MAX), (7, 1_234_567)] {
+            let origin = Coordinates { topic: "acteon.actions".into(), partition, offset };
+            let found = identity("n", "t", "id", &origin);
+            assert_eq!(found, Uuid::new_v5(&NAMESPACE, format!("n\nt\nid\n{origin}").as_bytes()));
+            assert_eq!(audit_id(&found), found.to_string());
+            assert_eq!(dispatch_id(&found), derived(&found, "dispatch").to_string());
+        }
+    }
 }

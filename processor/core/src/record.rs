@@ -8,8 +8,9 @@ use crate::state::{State, StateError};
 use crate::turn::Turn;
 use acteon_rules::{Decision, Rule, Subject, Verdict};
 use acteon_schemas::{AuditLabels, AuditPhase, AuditRecord, Outcome, OutcomeDetail, OutcomeRecord};
-use serde_json::value::to_raw_value;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json, to_value};
 use std::borrow::Cow;
 
 /// Everything that the records of one decided action share.
@@ -69,7 +70,19 @@ impl<'a, 'r> Decided<'a, 'r> {
         audit_details: Option<Value>,
         effects: &mut impl Effects,
     ) {
-        self.audit(outcome, audit_details, effects);
+        self.tell_of(outcome, detail, audit_details, effects);
+    }
+
+    /// As [`Self::tell`], with details that need not be made a value of first: what most actions come to is told this way.
+    /// Their fields stand in the order of names, as a value's do.
+    pub(crate) fn tell_of(
+        &self,
+        outcome: Outcome,
+        detail: OutcomeDetail<'_>,
+        audit_details: Option<impl Serialize>,
+        effects: &mut impl Effects,
+    ) {
+        self.audit(outcome, self.details(audit_details), effects);
         effects.outcome(&OutcomeRecord {
             action_id: Cow::Borrowed(self.arrival.action_id),
             namespace: Cow::Borrowed(&self.arrival.action.namespace),
@@ -87,10 +100,15 @@ impl<'a, 'r> Decided<'a, 'r> {
         });
     }
 
-    fn audit(&self, outcome: Outcome, mut details: Option<Value>, effects: &mut impl Effects) {
-        if let Some(note) = &self.note {
-            details.get_or_insert_with(|| json!({}))["quota"] = note.clone();
-        }
+    /// `outcome_details` of the audit record: those given, with the note beside them.
+    fn details(&self, given: Option<impl Serialize>) -> Option<Box<RawValue>> {
+        let Some(note) = &self.note else { return given.and_then(|given| to_raw_value(&given).ok()) };
+        let mut all = given.and_then(|given| to_value(given).ok()).unwrap_or_else(|| json!({}));
+        all["quota"] = note.clone();
+        to_raw_value(&all).ok()
+    }
+
+    fn audit(&self, outcome: Outcome, details: Option<Box<RawValue>>, effects: &mut impl Effects) {
         let done = outcome != Outcome::Dispatched;
         effects.audit(&AuditRecord {
             id: Cow::Owned(ids::audit_id(&self.arrival.identity)),
@@ -106,7 +124,7 @@ impl<'a, 'r> Decided<'a, 'r> {
             admitted_by: names(&self.decision.admitted_by),
             rewritten_by: names(&self.decision.rewritten_by),
             outcome,
-            outcome_details: details.and_then(|value| to_raw_value(&value).ok()).map(Cow::Owned),
+            outcome_details: details.map(Cow::Owned),
             action_payload: self
                 .definitions
                 .audit_store_payload

@@ -1,5 +1,8 @@
+mod absent;
+
 use crate::log::ChangelogOffsets;
-use crate::store::{Store, StoreError, Timer};
+use crate::store::{Store, StoreError, Timer, Write};
+use absent::Absent;
 use acteon_core::{State, StateError, due_at, keys};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -11,7 +14,10 @@ type Value = Option<Vec<u8>>;
 /// step that is being made.
 #[derive(Debug)]
 pub(crate) struct Overlay<S> {
+    /// What is written to it without this overlay has to be made known by [`Self::restore`] or [`Self::clear`].
     pub(crate) store: S,
+    /// What the store has answered before. The layers above it are looked at first.
+    absent: Absent,
     /// Writes to the stores that each action asks for whole keys.
     hashed: FxHashMap<Vec<u8>, Value>,
     /// Writes to all others: features scan these, for each action.
@@ -29,7 +35,7 @@ fn is_hashed(key: &[u8]) -> bool {
 impl<S: Store> Overlay<S> {
     pub(crate) fn new(store: S) -> Self {
         let (hashed, ordered) = (FxHashMap::default(), BTreeMap::new());
-        Self { store, hashed, ordered, step: Vec::new(), found: Vec::new() }
+        Self { store, absent: Absent::default(), hashed, ordered, step: Vec::new(), found: Vec::new() }
     }
 
     /// Keeps the step's writes for the transaction; returns their bytes.
@@ -73,6 +79,9 @@ impl<S: Store> Overlay<S> {
         let all = self.hashed.iter().chain(&self.ordered);
         let mut writes = all.map(|(key, value)| (key.as_slice(), value.as_deref()));
         self.store.apply(&mut writes, spent, offsets, now)?;
+        for key in self.ordered.keys().filter(|key| Absent::remembers(key)) {
+            self.absent.remove(key);
+        }
         // No hashed store has timers.
         let timers = self.ordered.iter().filter_map(|(key, value)| Some((due_at(key, value.as_ref()?)?, key)));
         let earliest = timers.min().map(|(due, key)| Timer { due, key: key.clone() });
@@ -81,8 +90,26 @@ impl<S: Store> Overlay<S> {
         Ok(earliest)
     }
 
+    /// Gives the store what was restored.
+    pub(crate) fn restore(
+        &mut self,
+        writes: &mut dyn Iterator<Item = Write<'_>>,
+        offsets: ChangelogOffsets,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.absent.clear();
+        self.store.apply(writes, &[], offsets, now)
+    }
+
+    /// Empties the store.
+    pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
+        self.absent.clear();
+        self.store.clear()
+    }
+
     /// Forgets everything that is not in the store.
     pub(crate) fn discard(&mut self) {
+        self.absent.clear();
         self.step.clear();
         self.hashed.clear();
         self.ordered.clear();
@@ -121,8 +148,15 @@ impl<S: Store> State for Overlay<S> {
         if let Some(value) = written {
             return Ok(value.as_deref());
         }
+        let remembered = Absent::remembers(key);
+        if remembered && self.absent.has(key) {
+            return Ok(None);
+        }
         self.found.clear();
         let found = self.store.get(key, &mut self.found).map_err(|error| StateError::Store(error.to_string()))?;
+        if remembered && !found {
+            self.absent.add(key);
+        }
         Ok(found.then_some(self.found.as_slice()))
     }
 

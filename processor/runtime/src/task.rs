@@ -68,7 +68,7 @@ impl<S: Store> Task<S> {
     pub(crate) fn start_over(&mut self) -> Result<(), StoreError> {
         self.restore_batch.clear();
         self.restored_clock = 0;
-        self.overlay.store.clear()
+        self.overlay.clear()
     }
 
     /// Takes a record of its changelogs. What has expired by the partition's own time is deleted rather than kept; by the
@@ -86,11 +86,10 @@ impl<S: Store> Task<S> {
 
     /// Writes what was restored to the store, which then stands at `reached`, or where it stood.
     pub(crate) fn flush_restore(&mut self, reached: Option<ChangelogOffsets>, now: i64) -> Result<(), StoreError> {
-        let store = &mut self.overlay.store;
         // Until all has been read the offsets stay: reading the same records again leads to the same state.
-        let offsets = reached.unwrap_or_else(|| store.offsets());
+        let offsets = reached.unwrap_or_else(|| self.overlay.store.offsets());
         let mut writes = self.restore_batch.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
-        store.apply(&mut writes, &[], offsets, now)?;
+        self.overlay.restore(&mut writes, offsets, now)?;
         self.restore_batch.clear();
         Ok(())
     }

@@ -2,8 +2,8 @@ use super::*;
 use crate::store::memory::MemoryStore;
 use acteon_core::MemoryState;
 
-/// Stores of each kind: hashed ones and ordered ones.
-const TAGS: [u8; 4] = [0x10, 0x11, 0x20, 0x31];
+/// Stores of each kind: hashed ones, ordered ones, and the one whose absent keys are remembered.
+const TAGS: [u8; 5] = [0x10, 0x11, 0x20, 0x31, 0x70];
 
 #[test]
 fn what_is_read_is_the_store_under_the_transaction_under_the_step() {
@@ -42,6 +42,24 @@ fn what_is_read_is_the_store_under_the_transaction_under_the_step() {
                     overlay.discard();
                     (kept, model) = (applied.clone(), applied.clone());
                 }
+                86..88 => {
+                    // As a task is restored, which may find what another member has written.
+                    overlay.discard();
+                    let value = rng.bool().then(|| [rng.u8(..)]);
+                    let mut writes = [(key.as_slice(), value.as_ref().map(<[u8; 1]>::as_slice))].into_iter();
+                    overlay.restore(&mut writes, ChangelogOffsets::default(), 0).unwrap();
+                    match &value {
+                        Some(value) => applied.put(&key, value),
+                        None => applied.delete(&key),
+                    }
+                    (kept, model) = (applied.clone(), applied.clone());
+                }
+                88 => {
+                    overlay.discard();
+                    overlay.clear().unwrap();
+                    applied = MemoryState::default();
+                    (kept, model) = (applied.clone(), applied.clone());
+                }
                 _ => {}
             }
             assert_eq!(overlay.get(&key).unwrap(), model.get(&key).unwrap(), "seed {seed}");
@@ -68,4 +86,63 @@ fn writes_are_the_last_of_each_key_and_tell_the_first_timer() {
     let earliest = overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
     assert_eq!(earliest, Some(Timer { due: 200, key: b"\x20b".to_vec() }));
     assert_eq!(overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap(), None);
+}
+
+/// A store that counts what it is asked for.
+#[derive(Default)]
+struct Counting(MemoryStore, std::cell::Cell<u32>);
+
+impl Store for Counting {
+    fn get(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool, StoreError> {
+        self.1.set(self.1.get() + 1);
+        self.0.get(key, out)
+    }
+    fn scan(&self, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.0.scan(prefix, limit)
+    }
+    fn due(&self, from: &Timer, until: i64, limit: usize) -> Result<crate::store::DueTimers, StoreError> {
+        self.0.due(from, until, limit)
+    }
+    fn apply(
+        &mut self,
+        writes: &mut dyn Iterator<Item = Write<'_>>,
+        spent: &[Timer],
+        offsets: ChangelogOffsets,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.0.apply(writes, spent, offsets, now)
+    }
+    fn offsets(&self) -> ChangelogOffsets {
+        self.0.offsets()
+    }
+    fn clear(&mut self) -> Result<(), StoreError> {
+        self.0.clear()
+    }
+    fn size_bytes(&self) -> u64 {
+        self.0.size_bytes()
+    }
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.0.flush()
+    }
+}
+
+#[test]
+fn a_policy_that_is_not_there_is_asked_for_once_until_it_is_written() {
+    let mut overlay = Overlay::new(Counting::default());
+    let asked = |overlay: &mut Overlay<Counting>, key: &[u8]| {
+        let before = overlay.store.1.get();
+        overlay.get(key).unwrap();
+        overlay.store.1.get() - before
+    };
+    let (policy, other) = (b"\x70tenant", b"\x31group");
+    assert_eq!([asked(&mut overlay, policy), asked(&mut overlay, policy), asked(&mut overlay, policy)], [1, 0, 0]);
+    assert_eq!([asked(&mut overlay, other), asked(&mut overlay, other)], [1, 1]);
+    overlay.put(policy, b"quotas");
+    overlay.keep_step();
+    overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
+    assert_eq!(overlay.get(policy).unwrap(), Some(&b"quotas"[..]));
+    overlay.delete(policy);
+    overlay.keep_step();
+    overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
+    assert_eq!([asked(&mut overlay, policy), asked(&mut overlay, policy)], [1, 0]);
 }
