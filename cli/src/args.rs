@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Produce(command::produce::Produce),
     Tail(command::tail::Tail),
     #[command(subcommand)]
+    Providers(command::operator::providers::Providers),
+    #[command(subcommand)]
     Events(command::operator::events::Events),
     #[command(subcommand)]
     Approvals(command::operator::approvals::Approvals),

@@ -5,6 +5,7 @@
 
 mod background;
 mod chains;
+mod circuits;
 mod fields;
 mod kafka;
 mod keys;
@@ -27,10 +28,11 @@ pub(crate) use show::shown;
 
 use acteon_connectors::{DeliveryLimits, EgressPolicy, ProviderConfig, TemplateLibrary};
 use acteon_core::Secrets;
-use acteon_schemas::{StateMachineDefinition, TimeIntervalDefinition};
+use acteon_schemas::{CircuitDefinition, StateMachineDefinition, TimeIntervalDefinition};
 use acteon_topology::{KafkaConfig, Names, Settings};
 use problem::Report;
 use serde::Deserialize as _;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::{DeTable, Deserializer};
@@ -64,6 +66,8 @@ pub(crate) struct Config {
     /// `[[time_intervals]]`.
     pub(crate) time_intervals: Vec<TimeIntervalDefinition>,
     pub(crate) recurring: Recurring,
+    /// `[circuit_breaker]`: how circuits work, by provider.
+    pub(crate) circuits: BTreeMap<String, CircuitDefinition>,
     /// `[retention] event_ttl_seconds`; the core's default where absent.
     pub(crate) event_ttl_seconds: Option<u64>,
     /// Never shown and never published.

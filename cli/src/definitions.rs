@@ -173,7 +173,9 @@ pub(crate) fn parts(config: &Config, files: &RuleFiles) -> Parts {
         chains: config.chains.definitions.clone(),
         state_machines: config.state_machines.clone(),
         time_intervals: config.time_intervals.clone(),
+        circuits: config.circuits.clone(),
         secrets: config.secrets.clone(),
+        ..Parts::default()
     }
 }
 
@@ -216,11 +218,12 @@ pub(crate) fn of(config: &Config, files: &RuleFiles) -> Result<Vec<Definition>> 
         Definition::Rules(RulesDefinition { files: files.collect(), ..rules(config) }),
         Definition::Settings(settings(config)),
     ];
-    all.extend(
-        config.providers.iter().map(|provider| {
-            Definition::Provider(ProviderDefinition::new(&provider.name, provider.settings.type_name()))
-        }),
-    );
+    all.extend(config.providers.iter().map(|provider| {
+        Definition::Provider(ProviderDefinition {
+            circuit: config.circuits.get(&provider.name).cloned(),
+            ..ProviderDefinition::new(&provider.name, provider.settings.type_name())
+        })
+    }));
     all.extend(config.chains.definitions.iter().cloned().map(Definition::Chain));
     all.extend(config.state_machines.iter().cloned().map(Definition::StateMachine));
     all.extend(config.time_intervals.iter().cloned().map(Definition::TimeInterval));

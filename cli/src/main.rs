@@ -61,6 +61,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Retention(retention) => retention.run(global),
         Command::Dedup(dedup) => dedup.run(global),
         Command::Throttle(throttle) => throttle.run(global),
+        Command::Providers(providers) => providers.run(global),
         Command::Config(config) => config.run(global),
         Command::Secret(secret) => secret.run(),
     }

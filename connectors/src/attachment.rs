@@ -136,7 +136,7 @@ mod tests {
             (json!([{"filename": "a\r\nX: y", "content": ""}]), "control characters"),
             (json!([{"filename": "a", "content_type": "text", "content": ""}]), "type/subtype"),
             (json!([{"filename": "a", "content": "%"}]), "not base64"),
-            (json!(vec![good.clone(); 11]), "there are 11 attachments; the limit is 10"),
+            (json!(vec![good; 11]), "there are 11 attachments; the limit is 10"),
             (json!([{"filename": "a", "content": half}, {"filename": "b", "content": half}]), "the limit is 786432"),
         ] {
             let error = attachments(list).unwrap_err();

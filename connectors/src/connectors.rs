@@ -1,3 +1,4 @@
+use crate::circuit::{self, Circuit, Known};
 use crate::clock;
 use crate::config::{ConnectorsConfig, ProviderConfig};
 use crate::consumer::{Reader, Status, Stop};
@@ -12,6 +13,7 @@ use crate::profile::{Preparation, Profiles};
 use crate::provider::Tools;
 use crate::worker::Worker;
 use crate::writer::Writer;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -36,6 +38,9 @@ pub struct Connectors {
 struct Shared {
     tools: Tools,
     profiles: Arc<Profiles>,
+    /// How circuits stand, by provider.
+    circuits: BTreeMap<String, Arc<Circuit>>,
+    known: Arc<Known>,
 }
 
 /// One provider's part.
@@ -79,9 +84,16 @@ impl Connectors {
             .map_err(|source| Error::Thread { thread: "calls".to_owned(), source })?;
         let writer = Arc::new(Writer::new(&config.kafka, &config.names)?);
         let profiles = Arc::new(Profiles::new(&config.templates)?);
-        let shared = Shared { tools: Tools::new(config.egress.clone()), profiles };
         let (running, ended) = mpsc::channel();
         let mut connectors = Self { members: Vec::new(), stop: Arc::default(), ended, runtime: Some(runtime) };
+        let circuits: BTreeMap<String, Arc<Circuit>> =
+            config.providers.iter().map(|provider| (provider.name.clone(), Arc::default())).collect();
+        let known = Arc::<Known>::default();
+        if !circuits.is_empty() {
+            let stop = Arc::clone(&connectors.stop);
+            circuit::follow(&config.kafka, &config.names, circuits.clone(), Arc::clone(&known), stop)?;
+        }
+        let shared = Shared { tools: Tools::new(config.egress.clone()), profiles, circuits, known };
         for provider in &config.providers {
             // Where one fails, dropping `connectors` stops those before it.
             connectors.add(config, provider, &writer, &shared, running.clone())?;
@@ -99,13 +111,16 @@ impl Connectors {
     ) -> Result<(), Error> {
         let Some(runtime) = &self.runtime else { return Ok(()) };
         let limits = provider.limits(&config.limits);
-        let Shared { tools, profiles } = shared;
+        let Shared { tools, profiles, circuits, known } = shared;
+        let circuit = circuits.get(&provider.name).cloned().unwrap_or_default();
+        let known = Arc::clone(known);
         let built = provider.settings.build(&provider.name, tools)?;
         let meters = Arc::new(Meters::new(&provider.name));
         let (queue, queued) = tokio::sync::mpsc::channel(limits.max_in_flight);
         let worker = Arc::new(Worker {
-            caller: Caller::new(built, &limits, provider.rate_per_second, Arc::clone(&meters)),
+            caller: Caller::new(built, &limits, provider.rate_per_second, Arc::clone(&circuit), Arc::clone(&meters)),
             preparation: Preparation { profiles: Arc::clone(profiles), own: provider.profile.clone() },
+            circuit,
             writer: Arc::clone(writer),
             partitions: Arc::new(Mutex::new(Partitions::default())),
             load: Arc::new(Load::new(&limits, Arc::clone(&meters))),
@@ -131,6 +146,7 @@ impl Connectors {
         thread::Builder::new()
             .name(format!("connector {}", provider.name))
             .spawn(move || {
+                known.wait(&reader.stop.token);
                 reader.run(consumer);
                 drop(running);
             })

@@ -1,4 +1,5 @@
 use crate::backoff::{BackoffPolicy, retry_delay};
+use crate::circuit::Circuit;
 use crate::clock;
 use crate::config::DeliveryLimits;
 use crate::kafka::lock;
@@ -42,7 +43,17 @@ pub(crate) struct Caller {
     max_retries: u32,
     timeout: Duration,
     backoff: BackoffPolicy,
+    circuit: Arc<Circuit>,
     meters: Arc<Meters>,
+}
+
+/// How often a dispatch's provider is called, where it keeps failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attempts {
+    /// As often as the limits say, unless its circuit opens meanwhile.
+    Several,
+    /// Once: the call tries an open circuit.
+    One,
 }
 
 impl Caller {
@@ -50,6 +61,7 @@ impl Caller {
         provider: Arc<dyn Provider>,
         limits: &DeliveryLimits,
         rate_per_second: Option<f64>,
+        circuit: Arc<Circuit>,
         meters: Arc<Meters>,
     ) -> Self {
         Self {
@@ -59,6 +71,7 @@ impl Caller {
             max_retries: limits.max_retries,
             timeout: limits.timeout,
             backoff: limits.backoff(),
+            circuit,
             meters,
         }
     }
@@ -96,28 +109,48 @@ impl Caller {
         }
     }
 
-    /// Makes calls until one of them settles the matter, the first one with `permit` if there is one. `None` where `abandon` was cancelled before: a call under way
-    /// is still waited for, but no further one begins.
+    /// Waits for leave to make a call, where it is not given yet, and until the rate allows it. `None` where `abandon` is
+    /// cancelled before.
+    pub(crate) async fn turn(
+        &self,
+        permit: Option<OwnedSemaphorePermit>,
+        abandon: &CancellationToken,
+    ) -> Option<OwnedSemaphorePermit> {
+        let permit = match permit {
+            Some(permit) => permit,
+            None => self.permit(abandon).await?,
+        };
+        self.pace(abandon).await.then_some(permit)
+    }
+
+    /// The end of a dispatch whose provider is not called since its circuit is open.
+    pub(crate) fn refuse(&self, provider: &str) -> Delivery {
+        self.meters.circuit_refusals.increment(1);
+        Delivery::without_call(ProviderError {
+            code: code::CIRCUIT_OPEN.into(),
+            message: format!("the circuit of `{provider}` is open: no call was made").into(),
+            retryable: true,
+            retry_after_ms: None,
+        })
+    }
+
+    /// Makes calls until one of them settles the matter, the first one with `permit`, at once. What has failed when the
+    /// circuit opens has failed for good. `None` where `abandon` was cancelled before: a call under way is still waited
+    /// for, but no further one begins.
     pub(crate) async fn deliver(
         &self,
         call: Call<'_>,
-        mut permit: Option<OwnedSemaphorePermit>,
+        mut permit: OwnedSemaphorePermit,
+        attempts: Attempts,
         abandon: &CancellationToken,
     ) -> Option<Delivery> {
-        let mut first_call = None;
+        let (started, started_at) = (clock::now(), clock::unix_ms());
+        let max_retries = if attempts == Attempts::One { 0 } else { self.max_retries };
         let mut attempt = 0;
         loop {
-            // Waiting to be tried again holds no permit, so that failing dispatches hold up no others.
-            let permit = match permit.take() {
-                Some(permit) => permit,
-                None => self.permit(abandon).await?,
-            };
-            if !self.pace(abandon).await {
-                return None;
-            }
             attempt += 1;
-            let (started, started_at) = *first_call.get_or_insert_with(|| (clock::now(), clock::unix_ms()));
             let outcome = self.attempt(call).await;
+            // Waiting to be tried again holds no permit, so that failing dispatches hold up no others.
             drop(permit);
             // A provider that wants fewer calls wants fewer from all dispatches, not only from this one.
             if let Outcome::Retry { after: Some(wait), error } = &outcome
@@ -132,7 +165,7 @@ impl Caller {
             let (after, error) = match outcome {
                 Outcome::Delivered(response) => return end(ResultStatus::Delivered(response)),
                 Outcome::Reject(error) => return end(ResultStatus::Failed(error)),
-                Outcome::Retry { error, .. } if attempt > self.max_retries => return end(ResultStatus::Failed(error)),
+                Outcome::Retry { error, .. } if attempt > max_retries => return end(ResultStatus::Failed(error)),
                 Outcome::Retry { after, error } => (after, error),
             };
             let delay = retry_delay(attempt, after, &self.backoff, fastrand::f64());
@@ -148,8 +181,14 @@ impl Caller {
             tokio::select! {
                 biased;
                 () = abandon.cancelled() => return None,
+                () = self.circuit.opened() => return end(ResultStatus::Failed(error)),
                 () = tokio::time::sleep(delay) => {}
             }
+            permit = tokio::select! {
+                biased;
+                () = self.circuit.opened() => return end(ResultStatus::Failed(error)),
+                permit = self.turn(None, abandon) => permit?,
+            };
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod attachment;
 mod backoff;
+mod circuit;
 mod clock;
 mod config;
 mod connectors;
@@ -45,7 +46,14 @@ pub use error::Error;
 pub use metrics::describe_metrics;
 pub use profile::{MAX_TEMPLATES, ProfileDefinition, TemplateDefinition, TemplateLibrary};
 pub use provider::ProviderSettings;
+pub use provider::discord::DiscordSettings;
 pub use provider::http::{HttpSettings, MAX_RESPONSE_BYTES};
 pub use provider::log::LogSettings;
+pub use provider::opsgenie::{OpsgenieApi, OpsgenieRegion, OpsgenieSettings};
+pub use provider::pagerduty::PagerDutySettings;
+pub use provider::slack::SlackSettings;
+pub use provider::teams::{TeamsFormat, TeamsSettings};
+pub use provider::telegram::{TelegramBot, TelegramSettings};
+pub use provider::twilio::TwilioSettings;
 pub use provider::webhook::{ExpectedJson, HmacEncoding, HmacSettings, WebhookSettings};
 pub use secret::{AUTH_KEY_VARIABLE, REDACTED, Secret, encrypt};

@@ -6,6 +6,8 @@ const REQUESTS: &str = "acteon_provider_requests_total";
 const SUCCESSES: &str = "acteon_provider_successes_total";
 /// Calls that failed.
 const FAILURES: &str = "acteon_provider_failures_total";
+/// Dispatches that were not called.
+const CIRCUIT_REFUSALS: &str = "acteon_provider_circuit_refusals_total";
 /// Duration of a call.
 const LATENCY: &str = "acteon_provider_latency_seconds";
 /// Dispatches taken and not complete.
@@ -25,6 +27,7 @@ pub fn describe_metrics() {
     metrics::describe_counter!(FAILURES, "Calls that failed, those that are tried again included");
     metrics::describe_counter!(EGRESS_REFUSED, "Requests not made because their address is not allowed by [egress]");
     metrics::describe_counter!(RESPONSES_CUT, "Responses whose body was longer or slower than is read");
+    metrics::describe_counter!(CIRCUIT_REFUSALS, "Dispatches answered without a call since the circuit is open");
     metrics::describe_histogram!(LATENCY, Unit::Seconds, "Duration of one call to the provider, failed ones included");
     metrics::describe_gauge!(IN_FLIGHT, "Dispatches taken from the topic whose result is not written yet");
     metrics::describe_gauge!(
@@ -39,6 +42,7 @@ pub(crate) struct Meters {
     pub(crate) requests: Counter,
     pub(crate) successes: Counter,
     pub(crate) failures: Counter,
+    pub(crate) circuit_refusals: Counter,
     pub(crate) latency: Histogram,
     pub(crate) in_flight: Gauge,
     pub(crate) lag: Gauge,
@@ -51,6 +55,7 @@ impl Meters {
             requests: metrics::counter!(REQUESTS, "provider" => label()),
             successes: metrics::counter!(SUCCESSES, "provider" => label()),
             failures: metrics::counter!(FAILURES, "provider" => label()),
+            circuit_refusals: metrics::counter!(CIRCUIT_REFUSALS, "provider" => label()),
             latency: metrics::histogram!(LATENCY, "provider" => label()),
             in_flight: metrics::gauge!(IN_FLIGHT, "provider" => label()),
             lag: metrics::gauge!(LAG, "provider" => label()),

@@ -1,15 +1,25 @@
 //! What a connector calls: one module a type of provider, each with its own pure `classify`.
 
+mod api;
 #[cfg(test)]
 mod conformance;
+pub(crate) mod discord;
 // In a type that is registered, the settings are public.
 #[cfg(test)]
 #[allow(unreachable_pub)]
 mod example;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod opsgenie;
+pub(crate) mod pagerduty;
+mod payload;
 mod registry;
+pub(crate) mod slack;
+pub(crate) mod teams;
+pub(crate) mod telegram;
+mod text;
 mod tools;
+pub(crate) mod twilio;
 pub(crate) mod webhook;
 
 pub(crate) use acteon_schemas::error_code as code;

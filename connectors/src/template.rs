@@ -226,7 +226,8 @@ impl Context {
         let metadata = Dynamic::from(Serde(&*dispatch.metadata));
         let extra = dispatch.extra.iter().map(|(key, value)| (key.as_str(), Dynamic::from(Serde(value))));
         let text = |text: &str| Dynamic::from(text);
-        let maybe = |value: &Option<std::borrow::Cow<'_, str>>| value.as_deref().map_or(Dynamic::from(()), text);
+        let maybe =
+            |value: &Option<std::borrow::Cow<'_, str>>| value.as_deref().map_or_else(|| Dynamic::from(()), text);
         let own = [
             ("id", text(&dispatch.action_id)),
             ("dispatch_id", text(&dispatch.dispatch_id)),

@@ -1,20 +1,25 @@
-use crate::deliver::{Caller, Delivery};
+use crate::circuit::{Circuit, Leave};
+use crate::clock;
+use crate::deliver::{Attempts, Caller, Delivery};
 use crate::kafka::lock;
 use crate::lanes::Lanes;
 use crate::load::{Burden, Load};
 use crate::partitions::{Partitions, Slot};
 use crate::profile::Preparation;
-use crate::provider::Call;
+use crate::provider::{Call, TraceContext};
 use crate::record;
 use crate::writer::Writer;
+use acteon_schemas::Dispatch;
 use rdkafka::message::{Message as _, OwnedMessage};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
 
 /// Takes one provider's dispatch records from call to acknowledged result.
 pub(crate) struct Worker {
     pub(crate) caller: Caller,
     pub(crate) preparation: Preparation,
+    pub(crate) circuit: Arc<Circuit>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) partitions: Arc<Mutex<Partitions>>,
     pub(crate) load: Arc<Load>,
@@ -96,19 +101,41 @@ impl Worker {
             }
         };
         let trace = record::trace_context(&job.message);
-        let delivery = match self.preparation.prepare(&dispatch) {
-            Ok(prepared) => {
-                let call = Call { dispatch: prepared.as_ref().unwrap_or(&dispatch), trace: &trace };
-                self.caller.deliver(call, permit, &job.slot.revoked).await
-            }
-            Err(error) => {
-                drop(permit);
-                Some(Delivery::without_call(error))
-            }
-        };
-        let Some(delivery) = delivery else { return false };
+        let Some(delivery) = self.settle(&dispatch, &trace, permit, &job.slot.revoked).await else { return false };
         let result = record::result(&dispatch, delivery);
         self.writer.result(&job.message, &dispatch, &result, &trace).await;
         true
+    }
+
+    /// Makes the calls that a dispatch asks for, or says why there are none. `None` where `abandon` was cancelled before.
+    async fn settle(
+        &self,
+        dispatch: &Dispatch<'_>,
+        trace: &TraceContext,
+        permit: Option<OwnedSemaphorePermit>,
+        abandon: &CancellationToken,
+    ) -> Option<Delivery> {
+        // What is refused in any case shall not wait for its turn.
+        if dispatch.probe.is_none() && self.circuit.is_open() {
+            return Some(self.caller.refuse(&dispatch.provider));
+        }
+        let prepared = match self.preparation.prepare(dispatch) {
+            Ok(prepared) => prepared,
+            Err(error) => return Some(Delivery::without_call(error)),
+        };
+        let call = Call { dispatch: prepared.as_ref().unwrap_or(dispatch), trace };
+        let permit = self.caller.turn(permit, abandon).await?;
+        // Until its turn comes the circuit can open.
+        match self.circuit.ask(dispatch.probe, clock::now()) {
+            Leave::Refused => Some(self.caller.refuse(&dispatch.provider)),
+            Leave::Call => self.caller.deliver(call, permit, Attempts::Several, abandon).await,
+            Leave::Try(trial) => {
+                let delivery = self.caller.deliver(call, permit, Attempts::One, abandon).await;
+                if let Some(delivery) = &delivery {
+                    trial.end(&delivery.result);
+                }
+                delivery
+            }
+        }
     }
 }

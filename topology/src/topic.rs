@@ -106,7 +106,7 @@ impl Role {
     pub fn written_by(self) -> &'static [Party] {
         match self {
             Self::Actions => &[Party::Applications, Party::Gateway, Party::Cli],
-            Self::Commands | Self::Definitions => &[Party::Gateway, Party::Cli],
+            Self::Commands | Self::Definitions => &[Party::Gateway, Party::Cli, Party::Processor],
             Self::Results => &[Party::Connectors],
             Self::Dlq => &[Party::Processor, Party::Connectors],
             Self::Repartition

@@ -11,6 +11,7 @@ pub(crate) mod dedup;
 pub(crate) mod events;
 pub(crate) mod groups;
 mod input;
+pub(crate) mod providers;
 pub(crate) mod quotas;
 pub(crate) mod recurring;
 pub(crate) mod retention;

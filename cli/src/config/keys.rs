@@ -2,6 +2,7 @@
 
 use super::background::{POLLING, RawBackground, RawQuotas, RawRetention};
 use super::chains::RawChains;
+use super::circuits::{RawCircuit, RawCircuitBreaker};
 use super::problem::Report;
 use super::raw::{
     RawApprovalKey, RawAudit, RawConfig, RawEgress, RawExecutor, RawProcessor, RawRedact, RawRules, RawServer,
@@ -63,6 +64,7 @@ fn known(path: &str) -> Option<&'static [&'static str]> {
         "egress" => fields::of::<RawEgress>(),
         "templates" => fields::of::<TemplateDefinition>(),
         "profiles" => fields::of::<ProfileDefinition>(),
+        "circuit_breaker" => fields::of::<RawCircuitBreaker>(),
         "chains" => fields::of::<RawChains>(),
         "chains.definitions" => fields::of::<ChainDefinition>(),
         "chains.definitions.on_cancel" => fields::of::<ChainCancel>(),
@@ -133,6 +135,7 @@ impl Walk<'_, '_> {
             "providers" => return self.providers(value.get_mut()),
             "kafka" => return self.properties(path, value.get_ref()),
             path if path.starts_with("profiles[") => return self.properties(path, value.get_ref()),
+            "circuit_breaker.providers" => return self.circuits(path, value.get_mut()),
             _ => {}
         }
         let Some(known) = known(path) else { return };
@@ -148,6 +151,18 @@ impl Walk<'_, '_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Circuits stand under their providers' names, which are no keys.
+    fn circuits(&mut self, path: &str, value: &mut DeValue<'_>) {
+        let DeValue::Table(table) = value else { return };
+        for (name, circuit) in table.iter_mut() {
+            let path = format!("{path}.{}", name.get_ref());
+            self.spans.insert(path.clone(), name.span());
+            if let DeValue::Table(keys) = circuit.get_mut() {
+                self.section(&path, keys, fields::of::<RawCircuit>());
+            }
         }
     }
 

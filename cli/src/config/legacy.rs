@@ -13,7 +13,6 @@ const SECTIONS: &[(&str, &str)] = &[
     ("lock", LOCKED),
     ("auth", "this version has no access control: keep [server] host on loopback, and use Kafka's ACLs"),
     ("rate_limit", "not part of this version: use `throttle` rules"),
-    ("circuit_breaker", "not part of this version: a failing provider is retried as [executor] says"),
     ("telemetry", "not part of this version: see /metrics/prometheus"),
     ("encryption", "not part of this version: use TLS to Kafka and encrypted disks"),
     ("compliance", "not part of this version"),

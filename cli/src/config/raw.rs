@@ -4,6 +4,7 @@
 
 use super::background::{RawBackground, RawQuotas, RawRetention};
 use super::chains::RawChains;
+use super::circuits::RawCircuitBreaker;
 use acteon_connectors::{ProfileDefinition, TemplateDefinition};
 use acteon_schemas::{StateMachineDefinition, TimeIntervalDefinition};
 use serde::Deserialize;
@@ -30,6 +31,7 @@ pub(super) struct RawConfig {
     pub(super) egress: RawEgress,
     pub(super) templates: Vec<TemplateDefinition>,
     pub(super) profiles: Vec<ProfileDefinition>,
+    pub(super) circuit_breaker: RawCircuitBreaker,
 }
 
 /// Not `Debug`: it holds secrets.

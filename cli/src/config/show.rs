@@ -1,6 +1,6 @@
 //! The effective configuration, for people and programs, without secrets.
 
-use super::Config;
+use super::{Config, circuits};
 use acteon_connectors::{DeliveryLimits, ProviderConfig};
 use acteon_topology::Settings;
 use serde_json::{Value, json};
@@ -63,6 +63,9 @@ pub(crate) fn shown(config: &Config) -> Value {
         "state_machines": state_machines,
         "time_intervals": time_intervals,
     });
+    if !config.circuits.is_empty() {
+        shown["circuit_breaker"] = circuits::shown(&config.circuits);
+    }
     let optional = [
         ("server", "external_url", server.external_url.as_ref().map(|url| json!(url))),
         ("audit", "ttl_seconds", audit.ttl_seconds.map(|n| json!(n))),

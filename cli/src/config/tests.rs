@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod circuits;
 mod stateful;
 
 use super::*;
@@ -268,6 +269,12 @@ default_next = "archive-metrics"
 [[providers]]
 name = "local-fallback"
 type = "log"
+[[providers]]
+name = "anomaly-detector"
+type = "log"
+[[providers]]
+name = "dead-letter-queue"
+type = "log"
 "#;
 
 /// The order pipeline's sections (C.4) and the state machine of the advanced patterns.
@@ -308,10 +315,9 @@ fn the_original_s_files_load_with_warnings_that_say_what_takes_the_place() {
         ),
         (
             PIPELINE_FILE,
-            9,
+            8,
             &[
                 "`chains.max_concurrent_advances` has no effect",
-                "[circuit_breaker] has no effect",
                 "[background] sets nothing but limits of recurring actions",
             ],
         ),

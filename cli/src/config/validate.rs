@@ -5,7 +5,7 @@ use super::keys::{Spans, nearest};
 use super::problem::Report;
 use super::providers::{self, TypeKeys};
 use super::raw::{RawAudit, RawConfig, RawEgress, RawExecutor, RawProcessor, RawRules, RawServer, RawTopology};
-use super::{Audit, Chains, Config, Overrides, Processor, Rules, Server, Topology, kafka, named, secrets};
+use super::{Audit, Chains, Config, Overrides, Processor, Rules, Server, Topology, circuits, kafka, named, secrets};
 use acteon_connectors::{DeliveryLimits, EgressPolicy, Error as ConnectorsError, TemplateLibrary};
 use acteon_topology::{Names, Settings, Topology as Topics};
 use std::fmt::Display;
@@ -47,6 +47,8 @@ pub(super) fn validate(
     named::check("time_intervals", raw.time_intervals.iter().map(|one| one.name.as_str()), spans, report);
     let templates = TemplateLibrary { templates: raw.templates, profiles: raw.profiles };
     let providers = providers::providers(raw.providers, type_keys, &templates, spans, report);
+    let names = providers.iter().map(|provider| provider.name.clone()).collect();
+    let circuits = circuits::circuits(raw.circuit_breaker, &names, spans, report);
     let mut check = Check { spans, report };
     let server = check.server(raw.server, overrides);
     let topology = check.topology(&raw.topology);
@@ -76,6 +78,7 @@ pub(super) fn validate(
         state_machines: raw.state_machines,
         time_intervals: raw.time_intervals,
         recurring,
+        circuits,
         event_ttl_seconds,
         secrets,
     };

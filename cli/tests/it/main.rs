@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod check;
+mod circuits;
 mod compose;
 mod dev;
 mod exactly_once;

@@ -133,5 +133,8 @@ fn write_config(example: &str, dir: &Path, receiver: &Receiver) {
         text.push('\n');
     }
     text.push_str(&format!("\n[processor]\nstate_dir = {:?}\n", dir.join("state")));
+    if !text.contains("[egress]") {
+        text.push_str("[egress]\nallow = [\"loopback\"]\n");
+    }
     fs::write(dir.join("acteon.toml"), text).unwrap();
 }

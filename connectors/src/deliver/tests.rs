@@ -109,7 +109,7 @@ fn caller(provider: &Arc<Scripted>, change: impl FnOnce(&mut DeliveryLimits)) ->
         ..DeliveryLimits::default()
     };
     change(&mut limits);
-    Caller::new(Arc::<Scripted>::clone(provider), &limits, None, Arc::new(Meters::new("p")))
+    Caller::new(Arc::<Scripted>::clone(provider), &limits, None, Arc::default(), Arc::new(Meters::new("p")))
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -118,7 +118,8 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 
 async fn deliver(caller: &Caller, id: &str, abandon: &CancellationToken) -> Option<Delivery> {
     let (dispatch, trace) = (dispatch(id), TraceContext::default());
-    caller.deliver(Call { dispatch: &dispatch, trace: &trace }, None, abandon).await
+    let permit = caller.turn(None, abandon).await?;
+    caller.deliver(Call { dispatch: &dispatch, trace: &trace }, permit, Attempts::Several, abandon).await
 }
 
 #[test]
@@ -225,4 +226,42 @@ fn a_dispatch_that_waits_to_be_repeated_holds_up_no_other() {
     });
     assert_eq!(provider.calls(), ["fails first", "passes", "fails first"]);
     assert!(clock::now() - begun >= Duration::from_millis(50), "the wait that was asked for was cut short");
+}
+
+#[test]
+fn a_call_that_tries_a_circuit_is_made_once() {
+    let provider = Scripted::new(&[Step::Retry]);
+    let caller = caller(&provider, |_| ());
+    let (dispatch, trace, abandon) = (dispatch("d"), TraceContext::default(), CancellationToken::new());
+    let call = Call { dispatch: &dispatch, trace: &trace };
+    let delivery = run(async {
+        let permit = caller.permit(&abandon).await?;
+        caller.deliver(call, permit, Attempts::One, &abandon).await
+    });
+    assert_eq!((delivery.unwrap().attempts, provider.calls().len()), (1, 1));
+}
+
+#[test]
+fn a_dispatch_that_waits_gives_up_when_the_circuit_opens() {
+    let provider = Scripted::new(&[Step::RetryLater]);
+    let caller = caller(&provider, |limits| limits.max_retries = 9);
+    let abandon = CancellationToken::new();
+    let (delivery, ()) = run(async {
+        tokio::join!(deliver(&caller, "d", &abandon), async {
+            while provider.calls().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            caller.circuit.open_for_test();
+        })
+    });
+    let delivery = delivery.unwrap();
+    let ResultStatus::Failed(error) = delivery.result else { panic!("delivered") };
+    assert_eq!((&*error.code, delivery.attempts), ("RATE_LIMITED", 1));
+}
+
+#[test]
+fn what_is_not_called_says_so() {
+    let delivery = caller(&Scripted::new(&[Step::Deliver]), |_| ()).refuse("p");
+    let ResultStatus::Failed(error) = delivery.result else { panic!("delivered") };
+    assert_eq!((&*error.code, error.retryable, delivery.attempts), ("CIRCUIT_OPEN", true, 0));
 }

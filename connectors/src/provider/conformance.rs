@@ -2,6 +2,8 @@
 //!
 //! A provider that speaks HTTP is run against a scripted server on loopback.
 
+#![allow(clippy::panic)]
+
 mod cases;
 mod subject;
 
@@ -10,8 +12,9 @@ use super::log::LogSettings;
 use super::webhook::WebhookSettings;
 use super::{Provider, ProviderSettings, Tools};
 use crate::secret::Secret;
+use serde_json::{Value, json};
 use std::sync::Arc;
-use subject::Subject;
+use subject::{SECRET, Subject};
 
 /// One line a type.
 fn subjects() -> Vec<Subject> {
@@ -22,7 +25,25 @@ fn subjects() -> Vec<Subject> {
             settings.headers.insert("Authorization".to_owned(), Secret::new("Bearer hunter2"));
             ProviderSettings::Webhook(settings)
         }),
+        of("slack", |url| json!({"token": SECRET, "default_channel": "#ops", "api_url": url})),
+        of("teams", |url| json!({"webhook_url": format!("{url}/hunter2")})),
+        of("discord", |url| json!({"webhook_url": format!("{url}/hunter2")})),
+        of("telegram", |url| json!({"telegram": {"bot_token": SECRET, "default_chat_id": "@ops", "api_url": url}})),
+        of(
+            "twilio",
+            |url| json!({"account_sid": "AC1", "auth_token": SECRET, "from_number": "+1", "to_number": "+2", "api_url": url}),
+        ),
+        of("pagerduty", |url| json!({"routing_key": SECRET, "services": {"db": SECRET}, "api_url": url})),
+        of("opsgenie", |url| json!({"opsgenie": {"api_key": SECRET, "api_url": url}})),
     ]
+}
+
+/// A type that speaks HTTP, with its keys for a server at a URL.
+fn of(type_name: &'static str, keys: impl Fn(&str) -> Value + Clone + 'static) -> Subject {
+    Subject::http(type_name, move |url| match ProviderSettings::parse(type_name, keys(url)) {
+        Ok(Some(settings)) => settings,
+        other => panic!("{type_name}: {other:?}"),
+    })
 }
 
 #[test]

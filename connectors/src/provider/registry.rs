@@ -11,6 +11,8 @@ macro_rules! types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $module:ident::{$settings:ident, $provider:ident};)+) => {
         /// A type of provider and what it is configured with.
         #[derive(Debug, Clone)]
+        // A process has a few of them, each made once.
+        #[allow(clippy::large_enum_variant)]
         pub enum ProviderSettings {
             $($(#[$doc])* $variant(super::$module::$settings),)+
         }
@@ -75,6 +77,20 @@ types! {
     Log = "log", log::{LogSettings, Log};
     /// Sends the action to a URL.
     Webhook = "webhook", webhook::{WebhookSettings, Webhook};
+    /// Posts to Slack.
+    Slack = "slack", slack::{SlackSettings, Slack};
+    /// Posts to Microsoft Teams.
+    Teams = "teams", teams::{TeamsSettings, Teams};
+    /// Posts to Discord.
+    Discord = "discord", discord::{DiscordSettings, Discord};
+    /// Sends messages by Telegram.
+    Telegram = "telegram", telegram::{TelegramSettings, Telegram};
+    /// Sends SMS by Twilio.
+    Twilio = "twilio", twilio::{TwilioSettings, Twilio};
+    /// Raises alerts of PagerDuty.
+    PagerDuty = "pagerduty", pagerduty::{PagerDutySettings, PagerDuty};
+    /// Creates alerts of Opsgenie.
+    Opsgenie = "opsgenie", opsgenie::{OpsgenieSettings, Opsgenie};
 }
 
 fn without_nulls(value: Value) -> Value {

@@ -84,6 +84,14 @@ impl Bed {
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
 
+    /// Makes the definitions topic.
+    pub(crate) fn create_definitions(&self) {
+        let topic = NewTopic::new(self.names.definitions(), 1, TopicReplication::Fixed(1));
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let results = futures::executor::block_on(admin.create_topics(&[topic], &AdminOptions::new())).unwrap();
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+
     fn client(&self) -> ClientConfig {
         KafkaConfig::new(&self.bootstrap).with("fetch.wait.max.ms", "20").client()
     }

@@ -5,5 +5,6 @@
 
 mod bed;
 mod calls;
+mod circuits;
 mod recovery;
 mod sharing;

@@ -7,7 +7,7 @@ use crate::record::{Decided, failure_details};
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{capture, event, ids, policy, recurring, schedule, time};
+use crate::{capture, circuit, event, ids, policy, recurring, schedule, time};
 use acteon_rules::{Decision, ResumePoint, RuleAction, Subject, Verdict};
 use acteon_schemas::{Action, Coordinates, DecodeError, Outcome, OutcomeDetail, RetryAfter, partition_of, tenant_key};
 use serde::Serialize;
@@ -211,6 +211,10 @@ fn conclude<S: State, E: Effects>(
     if let Some((code, message)) = refused {
         return Ok(fail(decided, code, &message, turn.effects));
     }
+    let route = match circuit::choose(decided) {
+        Ok(route) => route,
+        Err(passed_over) => return Ok(circuit::refuse(decided, &passed_over, turn.effects)),
+    };
     for Pending { key, value } in pending {
         turn.state.put(&key, &value);
     }
@@ -221,7 +225,7 @@ fn conclude<S: State, E: Effects>(
         Verdict::Capture | Verdict::Delayed => capture::hold(turn, decided),
         Verdict::Chain => capture::start_chain(turn, decided),
         _ => {
-            dispatch(turn.task, decided, turn.effects);
+            dispatch(turn.task, decided, &route, turn.effects);
             Ok(Outcome::Dispatched)
         }
     }

@@ -3,6 +3,7 @@
 use crate::action::Arrival;
 use crate::approval;
 use crate::chain;
+use crate::circuit;
 use crate::dispatch::dispatch;
 use crate::effect::Effects;
 use crate::event;
@@ -82,7 +83,12 @@ pub(crate) fn copies<S: State, E: Effects>(
             (_, Some((code, message))) => {
                 action::fail(&copied, code, &message, turn.effects);
             }
-            (_, None) => dispatch(turn.task, &copied, turn.effects),
+            (_, None) => match circuit::choose(&copied) {
+                Ok(route) => dispatch(turn.task, &copied, &route, turn.effects),
+                Err(passed_over) => {
+                    circuit::refuse(&copied, &passed_over, turn.effects);
+                }
+            },
         }
     }
     Ok(())

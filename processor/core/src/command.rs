@@ -1,13 +1,14 @@
 use crate::effect::Effects;
 use crate::input::Input;
+use crate::progress::Progress;
 use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, chain, dedup, event, group, ids, policy, queue, recurring, schedule, throttle};
+use crate::{approval, chain, circuit, dedup, event, group, ids, policy, queue, recurring, schedule, throttle};
 use acteon_schemas::{
-    AuditLabels, AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail,
-    OutcomeRecord, partition_of, tenant_key,
+    AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail, OutcomeRecord,
+    partition_of, tenant_key,
 };
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -37,6 +38,10 @@ pub(crate) fn perform<S: State, E: Effects>(
             format!("the command's key must be `{key}`: its partition is {home}, not {}", turn.task.partition);
         turn.effects.dead_letter(DeadLetterReason { code: "WRONG_PARTITION".to_owned(), message });
         return Ok(Stepped::DeadLettered);
+    }
+    if matches!(command.command, CommandKind::ReportCall { .. }) {
+        circuit::take_report(turn, &command)?;
+        return Ok(Stepped::Commanded);
     }
     policy::load(turn, &command.namespace, &command.tenant)?;
     let reply = carry_out(turn, &command, input)?;
@@ -98,6 +103,7 @@ fn carry_out<S: State, E: Effects>(
         | CommandKind::Signal { .. }
         | CommandKind::ListChains { .. }
         | CommandKind::ShowChain { .. } => chain::command::carry_out(turn, command, input),
+        CommandKind::TripCircuit { .. } | CommandKind::ResetCircuit {} => circuit::command(turn, command),
         other => {
             let identity = ids::identity(namespace, tenant, &command.id, input.origin());
             let scope = (namespace, tenant);
@@ -147,32 +153,23 @@ fn answer<S, E: Effects>(turn: &mut Turn<'_, S, E>, command: &Command, input: &I
             }
         };
         let identity = ids::identity(&command.namespace, &command.tenant, &command.id, origin);
-        turn.effects.audit(&AuditRecord {
-            id: Cow::Owned(ids::audit_id(&identity)),
-            phase: AuditPhase::Decided,
-            action_id: Cow::Borrowed(&command.id),
-            namespace: Cow::Borrowed(&command.namespace),
-            tenant: Cow::Borrowed(&command.tenant),
-            provider: Cow::Borrowed(""),
-            original_provider: None,
-            action_type: Cow::Borrowed(name),
-            verdict: Cow::Borrowed("command"),
-            matched_rule: None,
-            admitted_by: Vec::new(),
-            rewritten_by: Vec::new(),
+        let record = Progress {
+            id: identity,
+            action_id: &command.id,
+            namespace: &command.namespace,
+            tenant: &command.tenant,
+            provider: "",
+            action_type: name,
+            verdict: "command",
+            rule: None,
             outcome,
-            outcome_details: to_raw_value(&details).ok().map(Cow::Owned),
-            action_payload: None,
-            metadata: AuditLabels::default(),
-            dispatched_at: turn.now,
-            completed_at: Some(turn.now),
-            duration_ms: Some(0),
-            expires_at: turn.audit_expires_at(),
-            released_by: None,
-            chain_id: None,
-            definitions_version: turn.definitions.version,
-            source: origin.clone(),
-        });
+            details,
+            began: turn.now,
+            source: origin,
+        };
+        // Nothing goes on behind it: the command was decided here and now.
+        let record = AuditRecord { phase: AuditPhase::Decided, ..record.record(turn) };
+        turn.effects.audit(&record);
     }
     turn.effects.outcome(&OutcomeRecord {
         action_id: Cow::Borrowed(&command.id),

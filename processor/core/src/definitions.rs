@@ -1,34 +1,39 @@
 use crate::chain::Chains;
+use crate::circuit::Circuits;
 use crate::event::machine::{MachineError, StateMachines};
 use crate::policy::Intervals;
 use crate::redact::Redaction;
 use crate::secrets::Secrets;
 use acteon_rules::{DefaultVerdict, Diagnostic, Evaluation, Names, Options, Rule, RuleAction, RuleSet, SourceFile};
 use acteon_schemas::{
-    ChainDefinition, RulesDefinition, SettingsDefinition, StateMachineDefinition, TimeIntervalDefinition,
+    ChainDefinition, CircuitDefinition, CircuitState, RulesDefinition, SettingsDefinition, StateMachineDefinition,
+    TimeIntervalDefinition,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// An immutable snapshot of everything that decisions depend on beside state, time and input.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Definitions {
     /// Offset in the definitions topic up to which this snapshot was read.
     pub version: i64,
     /// The compiled rules.
-    pub rules: RuleSet,
+    pub rules: Arc<RuleSet>,
     /// The chains.
-    pub chains: Chains,
+    pub chains: Arc<Chains>,
     /// Names of the providers that have a dispatch topic.
-    pub providers: BTreeSet<String>,
+    pub providers: Arc<BTreeSet<String>>,
+    /// The circuits of those that have one.
+    pub circuits: Circuits,
     /// Whether audit records carry the payload.
     pub audit_store_payload: bool,
     /// What they don't show of it.
     pub redaction: Redaction,
     /// The settings as published.
     pub settings: SettingsDefinition,
-    pub(crate) intervals: Intervals,
+    pub(crate) intervals: Arc<Intervals>,
     pub(crate) secrets: Secrets,
-    pub(crate) state_machines: StateMachines,
+    pub(crate) state_machines: Arc<StateMachines>,
 }
 
 /// What a snapshot is compiled from.
@@ -44,6 +49,10 @@ pub struct Parts {
     pub chains: Vec<ChainDefinition>,
     /// State machines.
     pub state_machines: Vec<StateMachineDefinition>,
+    /// How circuits work, by provider.
+    pub circuits: BTreeMap<String, CircuitDefinition>,
+    /// How they stand; those of providers without a circuit are ignored.
+    pub circuit_states: Vec<CircuitState>,
     /// Time intervals.
     pub time_intervals: Vec<TimeIntervalDefinition>,
     /// What the topic may not hold.
@@ -59,6 +68,9 @@ pub enum DefinitionsError {
     /// Chains have errors, each with chain and step.
     #[error("{}", .0.join("\n"))]
     Chains(Vec<String>),
+    /// Circuits have errors, each with its provider.
+    #[error("{}", .0.join("\n"))]
+    Circuits(Vec<String>),
     /// `evaluation`, `default` or `default_timezone` has no such value.
     #[error("`{key}`: unknown value `{value}`; expected {expected}")]
     Option {
@@ -94,7 +106,9 @@ impl Definitions {
     /// Everything that is wrong with the rules, with file, line and column; an unknown option; or everything that is
     /// wrong with the state machines.
     pub fn compile(version: i64, parts: Parts) -> Result<Self, DefinitionsError> {
-        let Parts { rules, settings, providers, chains, state_machines, time_intervals, secrets } = parts;
+        let Parts { rules, settings, providers, chains, state_machines, time_intervals, secrets, .. } = parts;
+        let circuits = Circuits::compile(parts.circuits, parts.circuit_states, &providers);
+        let circuits = circuits.map_err(DefinitionsError::Circuits)?;
         let options = options(&rules)?;
         let files: Vec<SourceFile> =
             rules.files.into_iter().map(|file| SourceFile { name: file.name, text: file.text }).collect();
@@ -118,16 +132,23 @@ impl Definitions {
         }
         Ok(Self {
             version,
-            rules: checked.rules,
-            chains: Chains::compile(chains, &providers).map_err(DefinitionsError::Chains)?,
-            providers,
+            rules: Arc::new(checked.rules),
+            chains: Arc::new(Chains::compile(chains, &providers).map_err(DefinitionsError::Chains)?),
+            providers: Arc::new(providers),
+            circuits,
             audit_store_payload: settings.audit_store_payload,
             redaction: Redaction::new(&settings.audit_redact_fields, &settings.audit_redact_placeholder),
             settings,
-            intervals,
+            intervals: Arc::new(intervals),
             secrets,
-            state_machines,
+            state_machines: Arc::new(state_machines),
         })
+    }
+
+    /// The same definitions with circuits that stand otherwise: nothing is compiled anew.
+    #[must_use]
+    pub fn with_circuits(&self, version: i64, states: Vec<CircuitState>) -> Self {
+        Self { version, circuits: self.circuits.with_states(states), ..self.clone() }
     }
 
     /// When an audit record of this moment may be deleted.

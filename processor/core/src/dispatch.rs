@@ -1,21 +1,24 @@
+use crate::circuit::Route;
 use crate::effect::Effects;
 use crate::ids;
 use crate::input::Task;
 use crate::record::Decided;
-use acteon_schemas::{Dispatch, DispatchContext, Outcome, OutcomeDetail};
+use acteon_schemas::{Dispatch, DispatchContext, OutcomeDetail};
+use serde_json::json;
 use serde_json::value::to_raw_value;
 use std::borrow::Cow;
 
-/// Has the action's provider called.
-pub(crate) fn dispatch(task: Task, decided: &Decided<'_, '_>, effects: &mut impl Effects) {
+/// Has the provider called that the circuits let the action go to.
+pub(crate) fn dispatch(task: Task, decided: &Decided<'_, '_>, route: &Route<'_>, effects: &mut impl Effects) {
     let dispatch_id = ids::dispatch_id(&decided.arrival.identity);
-    effects.dispatch(&record(task, decided, &dispatch_id));
+    effects.dispatch(&record(task, decided, route, &dispatch_id));
     let detail = OutcomeDetail::Dispatched { dispatch_id: Cow::Borrowed(&dispatch_id) };
-    decided.tell(Outcome::Dispatched, detail, None, effects);
+    let details = (!route.passed_over.is_empty()).then(|| json!({"circuit_open": route.passed_over}));
+    decided.tell_sent(route, detail, details, effects);
 }
 
 /// The call that a decision asks for.
-pub(crate) fn record<'d>(task: Task, decided: &'d Decided<'_, '_>, dispatch_id: &'d str) -> Dispatch<'d> {
+fn record<'d>(task: Task, decided: &'d Decided<'_, '_>, route: &'d Route<'d>, dispatch_id: &'d str) -> Dispatch<'d> {
     let (action, subject) = (decided.arrival.action, decided.subject);
     let payload = match &subject.payload {
         // Nothing changed it: it is passed on as it came.
@@ -27,8 +30,8 @@ pub(crate) fn record<'d>(task: Task, decided: &'d Decided<'_, '_>, dispatch_id: 
         action_id: Cow::Borrowed(decided.arrival.action_id),
         namespace: Cow::Borrowed(&action.namespace),
         tenant: Cow::Borrowed(&action.tenant),
-        provider: Cow::Borrowed(&subject.provider),
-        original_provider: decided.original_provider(),
+        provider: Cow::Borrowed(route.provider),
+        original_provider: decided.original_provider(Some(route)),
         action_type: Cow::Borrowed(&action.action_type),
         payload,
         metadata: Cow::Borrowed(&action.metadata),
@@ -40,9 +43,9 @@ pub(crate) fn record<'d>(task: Task, decided: &'d Decided<'_, '_>, dispatch_id: 
         rule: decided.decision.rule.map(|rule| Cow::Borrowed(rule.name.as_str())),
         context: context(decided),
         released_by: decided.released_by(),
-        passed_over: Vec::new(),
+        passed_over: route.passed_over(),
         retry: 0,
-        probe: None,
+        probe: route.probe,
         decided_at: decided.now,
         task: task.partition,
         source: decided.arrival.origin.clone(),

@@ -1,4 +1,4 @@
-use acteon_schemas::{AuditRecord, Coordinates, DeadLetterReason, Dispatch, OutcomeRecord};
+use acteon_schemas::{AuditRecord, CircuitState, Command, Coordinates, DeadLetterReason, Dispatch, OutcomeRecord};
 use serde_json::Value;
 
 /// What a step wants done. The runtime writes each to its topic, in the transaction that commits the input.
@@ -9,6 +9,10 @@ pub trait Effects {
     fn audit(&mut self, record: &AuditRecord<'_>);
     /// Have a provider called.
     fn dispatch(&mut self, record: &Dispatch<'_>);
+    /// Send a command to the partition of its key.
+    fn command(&mut self, partition: i32, record: &Command);
+    /// Tell all tasks and connectors how a circuit stands; `turned` where it has opened or closed.
+    fn circuit(&mut self, record: &CircuitState, turned: bool);
     /// Send the input on, as it is, to the partition that its tenant belongs to.
     fn repartition(&mut self, partition: i32, key: &str);
     /// Put the input, as it is, into the dead-letter topic.
@@ -26,6 +30,10 @@ pub struct Recorder {
     pub audit: Vec<Value>,
     /// Dispatches in order.
     pub dispatches: Vec<Value>,
+    /// Partition and record of each command.
+    pub commands: Vec<(i32, Command)>,
+    /// Circuits in order.
+    pub circuits: Vec<CircuitState>,
     /// Partition and key of each re-keyed input.
     pub repartitioned: Vec<(i32, String)>,
     /// Reasons of dead letters.
@@ -43,6 +51,12 @@ impl Effects for Recorder {
     }
     fn dispatch(&mut self, record: &Dispatch<'_>) {
         self.dispatches.push(json(record));
+    }
+    fn command(&mut self, partition: i32, record: &Command) {
+        self.commands.push((partition, record.clone()));
+    }
+    fn circuit(&mut self, record: &CircuitState, _turned: bool) {
+        self.circuits.push(record.clone());
     }
     fn repartition(&mut self, partition: i32, key: &str) {
         self.repartitioned.push((partition, key.to_owned()));

@@ -44,6 +44,11 @@ pub(crate) fn derived(identity: &Uuid, what: &str) -> Uuid {
     Uuid::new_v5(identity, what.as_bytes())
 }
 
+/// The id of the report of what came of a dispatch.
+pub(crate) fn report_id(dispatch_id: &str, provider: &str, retry: u32) -> String {
+    Uuid::new_v5(&NAMESPACE, format!("report/{dispatch_id}\n{provider}\n{retry}").as_bytes()).to_string()
+}
+
 /// A 128-bit digest.
 pub(crate) fn digest(bytes: &[u8]) -> [u8; 16] {
     *Uuid::new_v5(&NAMESPACE, bytes).as_bytes()

@@ -39,11 +39,13 @@ pub enum Store {
     ChainPart = 0x61,
     /// A tenant's quotas, silences and retention.
     Policy = 0x70,
+    /// Circuits of providers, with what they have counted.
+    Circuit = 0x80,
 }
 
 impl Store {
     /// All stores.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Clock,
         Self::Dedup,
         Self::Throttle,
@@ -61,6 +63,7 @@ impl Store {
         Self::Chain,
         Self::ChainPart,
         Self::Policy,
+        Self::Circuit,
     ];
 
     /// The store that a key belongs to.
@@ -91,6 +94,7 @@ impl Store {
             Self::Chain => "chain",
             Self::ChainPart => "chain_part",
             Self::Policy => "policy",
+            Self::Circuit => "circuit",
         }
     }
 

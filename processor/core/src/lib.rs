@@ -7,6 +7,7 @@ mod action;
 mod approval;
 mod capture;
 mod chain;
+mod circuit;
 mod command;
 mod counter;
 mod dedup;
@@ -44,6 +45,7 @@ mod turn;
 mod value;
 
 pub use chain::Chains;
+pub use circuit::{Circuits, MAX_FALLBACKS, check_circuits};
 pub use definitions::{Definitions, DefinitionsError, Parts};
 pub use effect::{Effects, Recorder};
 pub use event::MachineError;

@@ -13,6 +13,7 @@ pub(crate) use record::{Loaded, load};
 pub(crate) use retention::{MAX_UNSEEN_MS, event_ttl_seconds, state_ttl_seconds};
 
 use crate::action::Arrival;
+use crate::circuit;
 use crate::effect::Effects;
 use crate::ids;
 use crate::progress::Progress;
@@ -169,13 +170,18 @@ fn notify<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, decided: &Decided<'_,
         "Tenant {}/{} has used its quota {} of {} actions. Actions still pass.",
         subject.namespace, subject.tenant, check.id, check.limit
     ));
+    let definitions = turn.definitions;
+    let route = match circuit::route(definitions, turn.now, target) {
+        Ok(route) => route,
+        Err(passed_over) => return untold(turn, decided, check, &passed_over),
+    };
     turn.effects.dispatch(&Dispatch {
         dispatch_id: Cow::Owned(ids::derived(&arrival.identity, &format!("quota/{}/notice", check.id)).to_string()),
         action_id: Cow::Borrowed(arrival.action_id),
         namespace: Cow::Borrowed(subject.namespace),
         tenant: Cow::Borrowed(subject.tenant),
-        provider: Cow::Borrowed(target),
-        original_provider: None,
+        provider: Cow::Borrowed(route.provider),
+        original_provider: route.chosen().map(Cow::Borrowed),
         action_type: Cow::Borrowed(NOTIFICATION),
         payload: Cow::Owned(to_raw_value(&payload).unwrap_or_else(|_| RawValue::NULL.to_owned())),
         metadata: Cow::Owned(Metadata::default()),
@@ -187,13 +193,36 @@ fn notify<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, decided: &Decided<'_,
         rule: None,
         context: Some(DispatchContext::Notice { of: "quota".to_owned() }),
         released_by: None,
-        passed_over: Vec::new(),
+        passed_over: route.passed_over(),
         retry: 0,
-        probe: None,
+        probe: route.probe,
         decided_at: turn.now,
         task: turn.task.partition,
         source: arrival.origin.clone(),
     });
+}
+
+/// Records that nobody is told of an exceeded quota, since nobody may be called.
+fn untold<S, E: Effects>(turn: &mut Turn<'_, S, E>, decided: &Decided<'_, '_>, check: &Check, passed_over: &[&str]) {
+    let (arrival, subject) = (decided.arrival, decided.subject);
+    let identity = ids::derived(&arrival.identity, &format!("quota/{}/notice", check.id));
+    let record = Progress {
+        id: ids::derived(&identity, "notice"),
+        action_id: arrival.action_id,
+        namespace: subject.namespace,
+        tenant: subject.tenant,
+        provider: passed_over.first().copied().unwrap_or_default(),
+        action_type: NOTIFICATION,
+        verdict: "notice",
+        rule: None,
+        outcome: Outcome::NoticeFailed,
+        details: json!({
+            "code": circuit::CIRCUIT_OPEN, "message": circuit::message(passed_over), "notice_of": "quota",
+        }),
+        began: turn.now,
+        source: arrival.origin,
+    };
+    record.tell(turn);
 }
 
 /// Tells that an action is over a quota that blocks.

@@ -1,4 +1,5 @@
 use crate::action::Arrival;
+use crate::circuit::Route;
 use crate::definitions::Definitions;
 use crate::effect::Effects;
 use crate::held::Held;
@@ -47,10 +48,11 @@ impl<'a, 'r> Decided<'a, 'r> {
         }
     }
 
-    pub(crate) fn original_provider(&self) -> Option<Cow<'_, str>> {
+    /// The action's own provider, where another one is called.
+    pub(crate) fn original_provider<'d>(&'d self, route: Option<&Route<'d>>) -> Option<Cow<'d, str>> {
         match &self.decision.verdict {
             Verdict::Reroute { from } => Some(Cow::Borrowed(from)),
-            _ => None,
+            _ => route.and_then(Route::chosen).map(Cow::Borrowed),
         }
     }
 
@@ -82,12 +84,34 @@ impl<'a, 'r> Decided<'a, 'r> {
         audit_details: Option<impl Serialize>,
         effects: &mut impl Effects,
     ) {
-        self.audit(outcome, self.details(audit_details), effects);
+        self.record(None, outcome, detail, audit_details, effects);
+    }
+
+    /// The same for an action that goes to a provider.
+    pub(crate) fn tell_sent(
+        &self,
+        route: &Route<'_>,
+        detail: OutcomeDetail<'_>,
+        audit_details: Option<Value>,
+        effects: &mut impl Effects,
+    ) {
+        self.record(Some(route), Outcome::Dispatched, detail, audit_details, effects);
+    }
+
+    fn record(
+        &self,
+        route: Option<&Route<'_>>,
+        outcome: Outcome,
+        detail: OutcomeDetail<'_>,
+        audit_details: Option<impl Serialize>,
+        effects: &mut impl Effects,
+    ) {
+        self.audit(route, outcome, self.details(audit_details), effects);
         effects.outcome(&OutcomeRecord {
             action_id: Cow::Borrowed(self.arrival.action_id),
             namespace: Cow::Borrowed(&self.arrival.action.namespace),
             tenant: Cow::Borrowed(&self.arrival.action.tenant),
-            provider: Cow::Borrowed(&self.subject.provider),
+            provider: Cow::Borrowed(self.provider(route)),
             action_type: Cow::Borrowed(&self.arrival.action.action_type),
             outcome,
             rule: self.rule(),
@@ -100,6 +124,11 @@ impl<'a, 'r> Decided<'a, 'r> {
         });
     }
 
+    /// The provider that is called, or would be.
+    fn provider<'d>(&'d self, route: Option<&Route<'d>>) -> &'d str {
+        route.map_or(&*self.subject.provider, |route| route.provider)
+    }
+
     /// `outcome_details` of the audit record: those given, with the note beside them.
     fn details(&self, given: Option<impl Serialize>) -> Option<Box<RawValue>> {
         let Some(note) = &self.note else { return given.and_then(|given| to_raw_value(&given).ok()) };
@@ -108,7 +137,13 @@ impl<'a, 'r> Decided<'a, 'r> {
         to_raw_value(&all).ok()
     }
 
-    fn audit(&self, outcome: Outcome, details: Option<Box<RawValue>>, effects: &mut impl Effects) {
+    fn audit(
+        &self,
+        route: Option<&Route<'_>>,
+        outcome: Outcome,
+        details: Option<Box<RawValue>>,
+        effects: &mut impl Effects,
+    ) {
         let done = outcome != Outcome::Dispatched;
         effects.audit(&AuditRecord {
             id: Cow::Owned(ids::audit_id(&self.arrival.identity)),
@@ -116,10 +151,14 @@ impl<'a, 'r> Decided<'a, 'r> {
             action_id: Cow::Borrowed(self.arrival.action_id),
             namespace: Cow::Borrowed(&self.arrival.action.namespace),
             tenant: Cow::Borrowed(&self.arrival.action.tenant),
-            provider: Cow::Borrowed(&self.subject.provider),
-            original_provider: self.original_provider(),
+            provider: Cow::Borrowed(self.provider(route)),
+            original_provider: self.original_provider(route),
             action_type: Cow::Borrowed(&self.arrival.action.action_type),
-            verdict: Cow::Borrowed(self.decision.tag()),
+            verdict: Cow::Borrowed(if route.and_then(Route::chosen).is_some() {
+                "reroute"
+            } else {
+                self.decision.tag()
+            }),
             matched_rule: self.rule(),
             admitted_by: names(&self.decision.admitted_by),
             rewritten_by: names(&self.decision.rewritten_by),

@@ -1,4 +1,5 @@
 use crate::chain;
+use crate::circuit;
 use crate::effect::Effects;
 use crate::input::Input;
 use crate::keys::{self, Store};
@@ -27,13 +28,13 @@ fn decode(bytes: &[u8]) -> Result<ProviderResult<'_>, DecodeError> {
     Ok(serde_json::from_slice(bytes)?)
 }
 
-/// Turns a provider's result into the action's last outcome. A second result for the same dispatch is dropped.
+/// Turns a provider's result into the action's last outcome. A second result for the same call is dropped.
 pub(crate) fn complete<S: State, E: Effects>(
     turn: &mut Turn<'_, S, E>,
     input: &Input<'_>,
 ) -> Result<Stepped, StateError> {
     let now = turn.now;
-    let result = match decode(input.value.unwrap_or_default()) {
+    let mut result = match decode(input.value.unwrap_or_default()) {
         Ok(result) => result,
         Err(error) => {
             let code = error.kind.code().to_owned();
@@ -46,6 +47,11 @@ pub(crate) fn complete<S: State, E: Effects>(
     keys::scoped(&mut key, Store::Seen, &result.namespace, &result.tenant);
     let start = key.len();
     key.extend_from_slice(result.dispatch_id.as_bytes());
+    // A dispatch has a further result for each fallback that it went to, and for each time that it was made again.
+    if !result.passed_over.is_empty() || result.retry > 0 {
+        keys::push_text(&mut key, &result.provider);
+        key.extend_from_slice(&result.retry.to_be_bytes());
+    }
     keys::limit_rest(&mut key, start);
     if value::is_set(turn.state.get(&key)?, Store::Seen, now)? {
         return Ok(Stepped::Repeated);
@@ -53,6 +59,10 @@ pub(crate) fn complete<S: State, E: Effects>(
     let mut remembered = Vec::with_capacity(9);
     value::begin(&mut remembered, now.saturating_add_unsigned(SEEN_TTL_MS));
     turn.state.put(&key, &remembered);
+    circuit::report(turn, &result);
+    if circuit::pass_on(turn, &mut result) {
+        return Ok(Stepped::PassedOn);
+    }
 
     match &result.context {
         Some(DispatchContext::Chain { chain_id, step, visit, attempt }) => {
@@ -117,6 +127,11 @@ fn notice<S, E: Effects>(turn: &mut Turn<'_, S, E>, result: &ProviderResult<'_>,
 }
 
 fn conclude<'r>(result: &'r ProviderResult<'_>) -> (Outcome, OutcomeDetail<'r>) {
+    if circuit::is_open_failure(result) {
+        let (first, others) = result.passed_over.split_first().unwrap_or((&result.provider, &[]));
+        let detail = OutcomeDetail::CircuitOpen { provider: first.clone(), fallback_chain: others.to_vec() };
+        return (Outcome::CircuitOpen, detail);
+    }
     match (&result.result, &result.original_provider) {
         (ResultStatus::Delivered(response), None) => (Outcome::Executed, OutcomeDetail::Executed(response.clone())),
         (ResultStatus::Delivered(response), Some(original)) => (
@@ -144,9 +159,16 @@ fn audit<S, E: Effects>(turn: &mut Turn<'_, S, E>, result: &ProviderResult<'_>, 
     let now = turn.now;
     let details = match &result.result {
         ResultStatus::Delivered(_) if outcome == Outcome::Rerouted => {
-            json!({"original_provider": result.original_provider, "new_provider": result.provider})
+            let mut details = json!({"original_provider": result.original_provider, "new_provider": result.provider});
+            if !result.passed_over.is_empty() {
+                details["circuit_open"] = json!(result.passed_over);
+            }
+            details
         }
         ResultStatus::Delivered(response) => json!({"status": response.status}),
+        ResultStatus::Failed(_) if outcome == Outcome::CircuitOpen => {
+            json!({"provider": result.passed_over.first(), "fallback_chain": result.passed_over.get(1..)})
+        }
         ResultStatus::Failed(error) => failure_details(&error.code, &error.message, error.retryable, result.attempts),
     };
     let verdict = if result.original_provider.is_some() { "reroute" } else { "allow" };

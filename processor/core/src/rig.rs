@@ -45,7 +45,8 @@ impl Rig {
         Self { definitions, state: MemoryState::default(), now: START, offset: 0 }
     }
 
-    fn step(&mut self, kind: InputKind, value: &[u8]) -> Recorder {
+    /// Any input.
+    pub(crate) fn step(&mut self, kind: InputKind, value: &[u8]) -> Recorder {
         let task = Task { partition: 0, partitions: 1 };
         let input = if kind == InputKind::Timer {
             Input::timer(task, value)

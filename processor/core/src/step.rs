@@ -14,6 +14,8 @@ pub enum Stepped {
     Decided(Outcome),
     /// A dispatch's result became the last outcome.
     Completed(Outcome),
+    /// A call that was not made, since a circuit is open, went to a fallback.
+    PassedOn,
     /// A result that had been seen was dropped.
     Repeated,
     /// A command was carried out.

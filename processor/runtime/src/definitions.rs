@@ -4,7 +4,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::error::Error;
 use crate::kafka::{SETTLE_TIMEOUT, is_fenced, quiet};
 use acteon_core::{Definitions, DefinitionsError, Parts, Secrets};
-use acteon_schemas::{Definition, RulesDefinition, SettingsDefinition};
+use acteon_schemas::{CircuitState, Definition, RulesDefinition, SettingsDefinition};
 use acteon_topology::{KafkaConfig, Names};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -14,7 +14,10 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Key prefixes of definitions of which there are several: what is not published any more is removed.
+/// Key prefix of circuits, which tasks write.
+const CIRCUIT_PREFIX: &str = "circuit/";
+/// Key prefixes of definitions of which there are several: what is not published any more is removed. Circuits are not
+/// published, so they stay.
 const OWNED_PREFIXES: [&str; 4] = ["provider/", "chain/", "state_machine/", "time_interval/"];
 /// Limit of one read of the whole table.
 const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -34,6 +37,8 @@ pub struct Table {
     records: BTreeMap<String, Vec<u8>>,
     /// Offset of the last record read; -1 before the first.
     version: i64,
+    /// The same of those that are no circuits: what has to be compiled.
+    published: i64,
 }
 
 impl Table {
@@ -44,19 +49,18 @@ impl Table {
     pub fn compile(&self, secrets: &Secrets) -> Result<Option<Definitions>, Error> {
         let (mut rules, mut settings): (Option<RulesDefinition>, Option<SettingsDefinition>) = (None, None);
         let mut parts = Parts { secrets: secrets.clone(), ..Parts::default() };
-        for (key, value) in &self.records {
-            let decoded =
-                Definition::decode(value).map_err(|error| Error::Definitions(format!("record `{key}`: {error}")))?;
-            match decoded {
+        for definition in self.definitions()? {
+            match definition {
                 Definition::Rules(found) => rules = Some(found),
                 Definition::Settings(found) => settings = Some(found),
                 Definition::Provider(found) => {
+                    parts.circuits.extend(found.circuit.map(|circuit| (found.name.clone(), circuit)));
                     parts.providers.insert(found.name);
                 }
                 Definition::Chain(found) => parts.chains.push(found),
                 Definition::StateMachine(found) => parts.state_machines.push(found),
                 Definition::TimeInterval(found) => parts.time_intervals.push(found),
-                Definition::Circuit(_) => {}
+                Definition::Circuit(found) => parts.circuit_states.push(found),
             }
         }
         let (Some(rules), Some(settings)) = (rules, settings) else { return Ok(None) };
@@ -65,8 +69,39 @@ impl Table {
             .map_err(|error: DefinitionsError| Error::Definitions(error.to_string()))
     }
 
+    /// All definitions, in the order of their keys.
+    ///
+    /// # Errors
+    /// A record can't be decoded.
+    pub fn definitions(&self) -> Result<Vec<Definition>, Error> {
+        let decoded = self.records.iter().map(|(key, value)| {
+            Definition::decode(value).map_err(|error| Error::Definitions(format!("record `{key}`: {error}")))
+        });
+        decoded.collect()
+    }
+
+    /// How circuits stand, by the table.
+    ///
+    /// # Errors
+    /// A record can't be decoded.
+    fn circuits(&self) -> Result<Vec<CircuitState>, Error> {
+        let is_circuit = |(key, _): &(&String, &Vec<u8>)| key.starts_with(CIRCUIT_PREFIX);
+        let mut circuits = Vec::new();
+        for (key, value) in self.records.iter().filter(is_circuit) {
+            match Definition::decode(value) {
+                Ok(Definition::Circuit(state)) => circuits.push(state),
+                Ok(_) => return Err(Error::Definitions(format!("record `{key}`: not a circuit"))),
+                Err(error) => return Err(Error::Definitions(format!("record `{key}`: {error}"))),
+            }
+        }
+        Ok(circuits)
+    }
+
     fn take(&mut self, key: &[u8], value: Option<&[u8]>, offset: i64) {
         let key = String::from_utf8_lossy(key).into_owned();
+        if !key.starts_with(CIRCUIT_PREFIX) {
+            self.published = offset;
+        }
         match value {
             Some(value) => {
                 self.records.insert(key, value.to_vec());
@@ -76,6 +111,39 @@ impl Table {
             }
         }
         self.version = offset;
+    }
+}
+
+/// Makes snapshots of a table that changes. What is published is compiled once: a circuit that opens or closes costs
+/// nothing of that.
+#[derive(Debug, Default)]
+pub struct Snapshots {
+    secrets: Secrets,
+    /// What was compiled last, or refused.
+    compiled: Option<i64>,
+    running: Option<Definitions>,
+}
+
+impl Snapshots {
+    /// None yet. `secrets`: what decisions need and no topic may hold.
+    #[must_use]
+    pub fn new(secrets: Secrets) -> Self {
+        Self { secrets, ..Self::default() }
+    }
+
+    /// The snapshot of a table; `None` while there are no rules or no settings yet.
+    ///
+    /// # Errors
+    /// What has been published is refused. Asked again, the last good snapshot is given, with circuits as they stand.
+    pub fn take(&mut self, table: &Table) -> Result<Option<Definitions>, Error> {
+        if self.compiled.replace(table.published) != Some(table.published) {
+            if let Some(definitions) = table.compile(&self.secrets)? {
+                self.running = Some(definitions);
+            }
+            return Ok(self.running.clone());
+        }
+        let Some(running) = &self.running else { return Ok(None) };
+        Ok(Some(running.with_circuits(table.version, table.circuits()?)))
     }
 }
 
@@ -113,7 +181,7 @@ impl Follower {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(names.definitions(), 0, Offset::Beginning)?;
         consumer.assign(&list)?;
-        Ok(Self { consumer, table: Table { version: -1, ..Table::default() }, shown: None })
+        Ok(Self { consumer, table: Table { version: -1, published: -1, ..Table::default() }, shown: None })
     }
 
     /// Waits for at most `wait`; returns the table where its end was reached with something new in it.
@@ -247,9 +315,11 @@ fn transact(producer: &BaseProducer, topic: &str, changes: &Changes) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use acteon_schemas::{CircuitDefinition, ProviderDefinition};
+    use std::sync::Arc;
 
     fn table(records: &[Definition]) -> Table {
-        let mut table = Table { version: -1, ..Table::default() };
+        let mut table = Table { version: -1, published: -1, ..Table::default() };
         for (offset, definition) in (0_i64..).zip(records) {
             table.take(definition.key().as_bytes(), Some(&serde_json::to_vec(definition).unwrap()), offset);
         }
@@ -280,6 +350,61 @@ mod tests {
         assert!(table(&[settings()]).compile(&Secrets::default()).unwrap().is_none());
         let definitions = table(&[settings(), rules("rules: []")]).compile(&Secrets::default()).unwrap().unwrap();
         assert_eq!(definitions.version, 1);
+    }
+
+    fn provider(circuit: bool) -> Definition {
+        let circuit = circuit.then(|| CircuitDefinition {
+            failure_threshold: 1,
+            success_threshold: 1,
+            recovery_timeout_ms: 1,
+            fallback_provider: None,
+        });
+        Definition::Provider(ProviderDefinition { circuit, ..ProviderDefinition::new("p", "log") })
+    }
+
+    fn circuit(epoch: u64) -> Definition {
+        Definition::Circuit(CircuitState {
+            provider: "p".into(),
+            epoch,
+            failures: 1,
+            successes: 0,
+            opened_at: Some(1),
+            probe_at: None,
+            reason: None,
+            changed_at: 1,
+        })
+    }
+
+    fn add(table: &mut Table, definition: &Definition) {
+        let offset = table.version + 1;
+        table.take(definition.key().as_bytes(), Some(&serde_json::to_vec(definition).unwrap()), offset);
+    }
+
+    #[test]
+    fn circuits_change_without_compiling_anything_anew() {
+        let mut table = table(&[settings(), rules("rules: []"), provider(true), circuit(1)]);
+        let mut snapshots = Snapshots::default();
+        let first = snapshots.take(&table).unwrap().unwrap();
+        assert_eq!(first.circuits.state("p").unwrap().epoch, 1);
+        add(&mut table, &circuit(2));
+        let second = snapshots.take(&table).unwrap().unwrap();
+        assert_eq!((second.version, second.circuits.state("p").unwrap().epoch), (4, 2));
+        assert!(Arc::ptr_eq(&first.rules, &second.rules) && Arc::ptr_eq(&first.chains, &second.chains));
+
+        // What is refused leaves the running rules, whose circuits still change.
+        add(&mut table, &rules("rules: nonsense"));
+        add(&mut table, &circuit(3));
+        assert!(snapshots.take(&table).is_err());
+        assert_eq!(snapshots.take(&table).unwrap().unwrap().circuits.state("p").unwrap().epoch, 3);
+
+        // A provider without a circuit: what is known of it is ignored, and nobody removes it.
+        add(&mut table, &rules("rules: []"));
+        add(&mut table, &provider(false));
+        let third = snapshots.take(&table).unwrap().unwrap();
+        assert!(third.circuits.state("p").is_none() && !Arc::ptr_eq(&third.rules, &first.rules));
+        assert_eq!(changes(&table, &[settings(), rules("rules: []"), provider(false)]).unwrap(), []);
+        let gone = changes(&table, &[settings(), rules("rules: []")]).unwrap();
+        assert_eq!(gone, [("provider/p".to_owned(), None)]);
     }
 
     #[test]

@@ -151,6 +151,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             bytes += task.overlay.keep_step();
         }
         self.tally.count(stepped);
+        self.tally.count_circuits(self.outbox.circuits());
         if let Some(open) = &mut self.transaction {
             open.records += 1;
             open.bytes += bytes;

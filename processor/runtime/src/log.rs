@@ -76,6 +76,10 @@ pub enum OutTopic<'a> {
     Changelog,
     /// State that expires by itself.
     ChangelogExpiring,
+    /// Operators' commands, and what tasks tell each other.
+    Commands,
+    /// Definitions: circuits as they stand.
+    Definitions,
     /// Dispatches to the provider of this name.
     Dispatch(&'a str),
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::commit::Transaction;
+use crate::outbox::CircuitCounts;
 use acteon_core::Stepped;
 use acteon_schemas::Outcome;
 use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, histogram};
@@ -15,6 +16,10 @@ pub fn describe() {
     for outcome in Outcome::ALL {
         describe_counter!(action_counter(outcome), format!("Actions with outcome {}", outcome.as_str()));
     }
+    describe_counter!("acteon_circuit_open_total", "Actions that were not dispatched since the circuits were open");
+    describe_counter!("acteon_circuit_transitions_total", "Circuits that opened or closed");
+    describe_counter!("acteon_circuit_fallbacks_total", "Dispatches to a fallback since a circuit was open");
+    describe_gauge!("acteon_circuit_state", "How a provider's circuit stands: 0 closed, 1 half open, 2 open");
     describe_counter!("acteon_results_repeated_total", "Results dropped because their dispatch had one already");
     describe_counter!("acteon_commands_total", "Commands carried out");
     describe_counter!("acteon_actions_repartitioned_total", "Actions sent on to their tenant's partition");
@@ -52,13 +57,16 @@ pub(crate) struct Tally {
 }
 
 /// Counters beside those of outcomes, in the order of [`other_index`].
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 9] = [
     "acteon_results_repeated_total",
     "acteon_commands_total",
     "acteon_actions_repartitioned_total",
     "acteon_dead_letters_total",
     "acteon_timers_fired_total",
     "acteon_timers_stale_total",
+    "acteon_circuit_open_total",
+    "acteon_circuit_transitions_total",
+    "acteon_circuit_fallbacks_total",
 ];
 
 impl Default for Tally {
@@ -78,9 +86,13 @@ impl Default for Tally {
     }
 }
 
-fn index(stepped: Stepped) -> usize {
+/// Place of the first counter about circuits.
+const CIRCUITS: usize = Outcome::ALL.len() + 6;
+
+/// The counter of a step; `None` where it counts under none.
+fn index(stepped: Stepped) -> Option<usize> {
     let others = Outcome::ALL.len();
-    match stepped {
+    Some(match stepped {
         // `ALL` is in the order of the variants.
         Stepped::Decided(outcome) | Stepped::Completed(outcome) | Stepped::Fired(Some(outcome)) => outcome as usize,
         Stepped::Repeated => others,
@@ -89,16 +101,31 @@ fn index(stepped: Stepped) -> usize {
         Stepped::DeadLettered => others + 3,
         Stepped::Fired(None) => others + 4,
         Stepped::Stale => others + 5,
-    }
+        // Counted as a dispatch to a fallback.
+        Stepped::PassedOn => return None,
+    })
 }
 
 impl Tally {
     pub(crate) fn count(&mut self, stepped: Stepped) {
-        self.counts[index(stepped)] += 1;
+        if let Some(index) = index(stepped) {
+            self.counts[index] += 1;
+        }
+        if let Stepped::Decided(Outcome::CircuitOpen)
+        | Stepped::Completed(Outcome::CircuitOpen)
+        | Stepped::Fired(Some(Outcome::CircuitOpen)) = stepped
+        {
+            self.counts[CIRCUITS] += 1;
+        }
         // An action that a timer released has become something, too.
         if let Stepped::Fired(Some(outcome)) = stepped {
             self.counts[outcome as usize] += 1;
         }
+    }
+
+    pub(crate) fn count_circuits(&mut self, counts: CircuitCounts) {
+        self.counts[CIRCUITS + 1] += counts.transitions;
+        self.counts[CIRCUITS + 2] += counts.fallbacks;
     }
 
     /// Counts a timer that was late by so many milliseconds.
@@ -147,8 +174,9 @@ mod tests {
     #[test]
     fn outcomes_are_counted_under_their_own_names() {
         for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
-            assert_eq!(index(Stepped::Decided(outcome)), place);
+            assert_eq!(index(Stepped::Decided(outcome)), Some(place));
             assert!(action_counter(outcome).contains(outcome.as_str()));
         }
+        assert_eq!(OTHERS[CIRCUITS - Outcome::ALL.len()], "acteon_circuit_open_total");
     }
 }

@@ -1,6 +1,9 @@
 use crate::log::{OutRecord, OutTopic, SendError, Sink, Tag};
 use acteon_core::Effects;
-use acteon_schemas::{AuditRecord, Coordinates, DeadLetter, DeadLetterReason, Dispatch, OutcomeRecord, headers};
+use acteon_schemas::{
+    AuditRecord, CircuitState, Command, Coordinates, DeadLetter, DeadLetterReason, Definition, Dispatch, OutcomeRecord,
+    headers,
+};
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -33,6 +36,17 @@ pub(crate) struct Outbox {
     step: (usize, usize),
     partition: i32,
     now: i64,
+    /// What the step does about circuits.
+    circuits: CircuitCounts,
+}
+
+/// How often a step did something about circuits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct CircuitCounts {
+    /// Dispatches to a fallback.
+    pub(crate) fallbacks: u64,
+    /// Circuits that opened or closed.
+    pub(crate) transitions: u64,
 }
 
 #[derive(Debug)]
@@ -53,6 +67,8 @@ enum Kind {
     Dispatch {
         provider: String,
     },
+    Command,
+    Circuit,
     Repartition,
     DeadLetter {
         reason: DeadLetterReason,
@@ -86,6 +102,12 @@ impl Outbox {
         self.pending.truncate(self.step.1);
         self.partition = partition;
         self.now = now;
+        self.circuits = CircuitCounts::default();
+    }
+
+    /// What the step that was kept last did about circuits.
+    pub(crate) fn circuits(&self) -> CircuitCounts {
+        self.circuits
     }
 
     /// The size in bytes of the step's largest effect where it is over the limit.
@@ -135,6 +157,8 @@ impl Outbox {
                 Kind::Outcome => OutTopic::Outcomes,
                 Kind::Audit => OutTopic::Audit,
                 Kind::Dispatch { provider } => OutTopic::Dispatch(provider),
+                Kind::Command => OutTopic::Commands,
+                Kind::Circuit => OutTopic::Definitions,
                 Kind::Repartition => OutTopic::Repartition,
                 Kind::DeadLetter { .. } | Kind::OtherDeadLetter { .. } => OutTopic::Dlq,
             };
@@ -170,7 +194,7 @@ impl Outbox {
     fn headers(&self, kind: &Kind, input: &Origin<'_>) -> Vec<(String, Vec<u8>)> {
         let own = |(name, value): (&str, String)| (name.to_owned(), value.into_bytes());
         let (mut headers, whole): (Vec<_>, bool) = match kind {
-            Kind::Outcome | Kind::Audit | Kind::Dispatch { .. } => (Vec::new(), false),
+            Kind::Outcome | Kind::Audit | Kind::Dispatch { .. } | Kind::Command | Kind::Circuit => (Vec::new(), false),
             Kind::OtherDeadLetter { source, reason } => {
                 (DeadLetter::to_headers(source, reason, self.now).into_iter().map(own).collect(), false)
             }
@@ -184,9 +208,14 @@ impl Outbox {
         headers
     }
 
+    /// Takes a record of a tenant. Everything of a tenant has the task's partition number.
     fn push(&mut self, kind: Kind, namespace: &str, tenant: &str, record: &impl Serialize) {
+        self.push_to(kind, Some(self.partition), &[namespace, ":", tenant], record);
+    }
+
+    fn push_to(&mut self, kind: Kind, partition: Option<i32>, key: &[&str], record: &impl Serialize) {
         let start = self.arena.len();
-        for part in [namespace, ":", tenant] {
+        for part in key {
             self.arena.extend_from_slice(part.as_bytes());
         }
         let key = start..self.arena.len();
@@ -195,11 +224,6 @@ impl Outbox {
             tracing::error!(%error, "record not serialised");
         }
         let value = key.end..self.arena.len();
-        // Everything of a tenant has the task's partition number; a dispatch topic may have another count.
-        let partition = match kind {
-            Kind::Dispatch { .. } => None,
-            _ => Some(self.partition),
-        };
         self.pending.push(Pending::new(kind, partition, Bytes::Arena(key), Bytes::Arena(value)));
     }
 }
@@ -215,7 +239,21 @@ impl Effects for Outbox {
 
     fn dispatch(&mut self, record: &Dispatch<'_>) {
         let provider = record.provider.to_string();
-        self.push(Kind::Dispatch { provider }, &record.namespace, &record.tenant, record);
+        self.circuits.fallbacks += u64::from(!record.passed_over.is_empty());
+        // A dispatch topic may have another partition count. The calls that may try a circuit come together, so that one
+        // connector sees them all and lets one of them through.
+        let partition = record.probe.map(|_| 0);
+        self.push_to(Kind::Dispatch { provider }, partition, &[&record.namespace, ":", &record.tenant], record);
+    }
+
+    fn command(&mut self, partition: i32, record: &Command) {
+        self.push_to(Kind::Command, Some(partition), &[&record.namespace, ":", &record.tenant], record);
+    }
+
+    fn circuit(&mut self, record: &CircuitState, turned: bool) {
+        self.circuits.transitions += u64::from(turned);
+        let definition = Definition::Circuit(record.clone());
+        self.push_to(Kind::Circuit, Some(0), &[&definition.key()], &definition);
     }
 
     fn repartition(&mut self, partition: i32, key: &str) {

@@ -1,12 +1,13 @@
 use crate::clock::SystemClock;
 use crate::commit::CommitLimits;
-use crate::definitions::Follower;
+use crate::definitions::{Follower, Snapshots, Table};
 use crate::error::Error;
 use crate::kafka::{KafkaRestorer, KafkaSink, KafkaSource, cluster_id, input_topics};
 use crate::monitor::Monitor;
 use crate::rocks::{RocksStores, StoreLimits};
 use crate::worker::{TaskState, Worker, WorkerConfig, WorkerError};
 use acteon_core::{Definitions, Secrets};
+use acteon_schemas::CircuitPhase;
 use acteon_topology::{KafkaConfig, Names};
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -310,25 +311,49 @@ fn follow(config: &ProcessorConfig, shared: &Arc<Shared>) -> Result<JoinHandle<(
     let mut follower = Follower::new(&config.kafka, &config.names)?;
     let monitor = Monitor::new(&config.kafka, &config.names).map_err(|error| Error::Kafka(error.to_string()))?;
     let shared = Arc::clone(shared);
-    let secrets = config.secrets.clone();
+    let mut snapshots = Snapshots::new(config.secrets.clone());
     spawn("definitions", move || {
         use crate::clock::Clock as _;
         let clock = SystemClock::default();
         let mut measured: Option<Duration> = None;
         while !shared.is_stopping() {
-            match follower.poll(FOLLOW_WAIT).map(|table| table.compile(&secrets)) {
-                None | Some(Ok(None)) => {}
-                Some(Ok(Some(definitions))) => adopt(&shared, definitions),
-                // The running set stays.
-                Some(Err(error)) => tracing::error!(%error, "definitions refused"),
+            if let Some(definitions) = follower.poll(FOLLOW_WAIT).and_then(|table| snapshot(&mut snapshots, table)) {
+                adopt(&shared, definitions);
             }
             if measured.is_none_or(|at| clock.monotonic().saturating_sub(at) >= MEASURE_EVERY) {
                 let lags = monitor.measure(&shared.all_tasks());
                 *lock(&shared.lags) = lags;
+                show_circuits(&shared, clock.wall());
                 measured = Some(clock.monotonic());
             }
         }
     })
+}
+
+/// What a table comes to. Where it is refused, the running set stays, with circuits as they stand.
+fn snapshot(snapshots: &mut Snapshots, table: &Table) -> Option<Definitions> {
+    let taken = snapshots.take(table).or_else(|error| {
+        tracing::error!(%error, "definitions refused");
+        snapshots.take(table)
+    });
+    taken.unwrap_or_else(|error| {
+        tracing::error!(%error, "circuits refused");
+        None
+    })
+}
+
+/// Tells the metrics how circuits stand.
+fn show_circuits(shared: &Shared, now: i64) {
+    let Some(definitions) = lock(&shared.definitions).clone() else { return };
+    for provider in definitions.circuits.providers() {
+        let state = definitions.circuits.state(provider);
+        let level = match state.map_or(CircuitPhase::Closed, |state| state.phase(now)) {
+            CircuitPhase::Closed => 0.0,
+            CircuitPhase::HalfOpen => 1.0,
+            CircuitPhase::Open => 2.0,
+        };
+        metrics::gauge!("acteon_circuit_state", "provider" => provider.to_owned()).set(level);
+    }
 }
 
 fn adopt(shared: &Shared, definitions: Definitions) {

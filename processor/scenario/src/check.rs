@@ -45,6 +45,7 @@ pub(crate) fn check(
             "outcome" | "rule" | "detail" => failures.extend(each(expectation, &answers)),
             "outcomes" => failures.extend(outcomes(expectation, &answers)),
             "refused" | "result" => failures.extend(command(engine, expectation, done)),
+            "circuits" => failures.extend(circuits(engine, expectation)),
             "count" => failures.extend(counts(engine, scopes, expectation)?),
             key => failures.extend(lists(engine, scopes, key, expectation)?),
         }
@@ -197,6 +198,22 @@ fn command(engine: &Engine<'_>, expectation: &Expectation, done: &Done) -> Vec<F
         (wanted, _) => vec![Failure::new(place, path, shown(wanted), Value::Null)],
     };
     failures.into_iter().map(|failure| (failure, None)).collect()
+}
+
+/// `circuits`: how they stand; those that are not named may stand as they will.
+fn circuits(engine: &Engine<'_>, expectation: &Expectation) -> Vec<Found> {
+    let Wanted::Part(wanted) = &expectation.wanted else { return Vec::new() };
+    let mismatches = compare(wanted, Some(&json!(engine.circuits()))).into_iter();
+    let failures = mismatches.map(|m| {
+        let missing = m.found.is_none();
+        let failure = Failure::new(expectation.place, join("expect.circuits", &m.path), m.wanted, m.found);
+        if missing {
+            failure.note("this provider has no circuit: see [circuit_breaker] of the configuration")
+        } else {
+            failure
+        }
+    });
+    failures.map(|failure| (failure, None)).collect()
 }
 
 /// A list as it is found.

@@ -5,9 +5,9 @@ use crate::snapshot;
 use crate::stub::Providers;
 use acteon_core::{Definitions, DefinitionsError, Input, InputKind, MemoryState, Recorder, StepError, Stepped, Task};
 use acteon_core::{due_at, step};
-use acteon_schemas::{Coordinates, DeadLetterReason, Dispatch, partition_of, tenant_key};
+use acteon_schemas::{CircuitState, Coordinates, DeadLetterReason, Dispatch, partition_of, tenant_key};
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Most inputs that one step of a scenario may lead to: a definition that goes round in circles ends here.
 const MAX_INPUTS_PER_STEP: u64 = 2_000_000;
@@ -68,6 +68,8 @@ pub(crate) struct Engine<'s> {
     setup: &'s Setup,
     mode: Mode,
     pub(crate) definitions: Definitions,
+    /// Circuits as their keepers have told of them last.
+    circuits: BTreeMap<String, CircuitState>,
     tasks: Vec<MemoryState>,
     pub(crate) now: i64,
     next_offset: i64,
@@ -84,6 +86,7 @@ impl<'s> Engine<'s> {
             setup,
             mode: Mode { partitions, ..mode },
             definitions: Definitions::compile(0, setup.parts.clone())?,
+            circuits: BTreeMap::new(),
             tasks: vec![MemoryState::default(); usize::from(partitions)],
             now: start,
             next_offset: 0,
@@ -147,6 +150,13 @@ impl<'s> Engine<'s> {
         Coordinates { topic: topic.into(), partition: 0, offset }
     }
 
+    /// How the circuits of all providers that have one stand.
+    pub(crate) fn circuits(&self) -> BTreeMap<String, &'static str> {
+        let circuits = &self.definitions.circuits;
+        let phase = |name: &str| circuits.state(name).map_or("closed", |state| state.phase(self.now).as_str());
+        circuits.providers().map(|name| (name.to_owned(), phase(name))).collect()
+    }
+
     /// Works until no record is under way and no timer is due.
     fn settle(&mut self) -> Result<(), EngineError> {
         loop {
@@ -206,6 +216,10 @@ impl<'s> Engine<'s> {
             *state = snapshot::moved(state, self.now);
             self.definitions = Definitions::compile(0, self.setup.parts.clone())?;
         }
+        self.circuits.extend(effects.circuits.iter().map(|state| (state.provider.clone(), state.clone())));
+        if self.mode.restored || !effects.circuits.is_empty() {
+            self.definitions = self.definitions.with_circuits(0, self.circuits.values().cloned().collect());
+        }
         if let (Stepped::DeadLettered, Some(record), Some(reason)) = (stepped, record, effects.dead_letters.first()) {
             self.told.refused.push((record.origin.offset, reason.clone()));
         }
@@ -235,6 +249,11 @@ impl<'s> Engine<'s> {
                 fields.remove("task");
             }
             self.told.dispatched.push(dispatched);
+        }
+        for (partition, command) in effects.commands {
+            let origin = self.origin(InputKind::Command);
+            let value = serde_json::to_vec(&command)?;
+            self.pending.push_back(Pending { kind: InputKind::Command, partition, origin, value });
         }
         self.told.outcomes.extend(effects.outcomes);
         self.told.audit.extend(effects.audit);

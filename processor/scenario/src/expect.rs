@@ -7,7 +7,7 @@ use acteon_schemas::Outcome;
 use serde_json::Value;
 
 /// The keys of an `expect`.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "outcome",
     "rule",
     "outcomes",
@@ -25,6 +25,7 @@ const KEYS: [&str; 17] = [
     "refused",
     "result",
     "silences",
+    "circuits",
 ];
 /// Lists that a `count` may name.
 pub(crate) const LISTS: [&str; 10] = [
@@ -42,6 +43,8 @@ pub(crate) const LISTS: [&str; 10] = [
 /// Those of them that are asked of the state.
 pub(crate) const STATE_LISTS: [&str; 7] =
     ["chains", "events", "groups", "approvals", "scheduled", "recurring", "silences"];
+/// How a circuit may stand.
+const PHASES: [&str; 3] = ["closed", "half_open", "open"];
 /// The outcome of an action that a `deny` rule refused: told apart from `suppressed` by its verdict.
 pub(crate) const DENIED: &str = "denied";
 
@@ -79,6 +82,7 @@ pub(crate) fn parse(file: File<'_>, node: &Node) -> Result<Vec<Expectation>, Dia
             "outcomes" => Wanted::Counts(counts(file, value, known, outcome)?),
             "count" => Wanted::Counts(counts(file, value, known, list_name)?),
             "detail" | "result" => Wanted::Part(file.json(value)?),
+            "circuits" => Wanted::Part(circuits(file, value)?),
             _ => {
                 let items = file.list(value, known)?;
                 let items = items.iter().map(|item| {
@@ -91,6 +95,18 @@ pub(crate) fn parse(file: File<'_>, node: &Node) -> Result<Vec<Expectation>, Dia
         expectations.push(Expectation { key: known, place: key.place, wanted });
     }
     Ok(expectations)
+}
+
+/// How circuits stand, by provider.
+fn circuits(file: File<'_>, node: &Node) -> Result<Value, Diagnostic> {
+    for (key, value) in file.any_mapping(node, "circuits")? {
+        let phase = file.text(value, &key.text)?;
+        if !PHASES.contains(&phase.as_str()) {
+            let message = format!("a circuit is not `{phase}`; it is {}", PHASES.join(", "));
+            return Err(Diagnostic::error(file.0, value.place, message).suggest(nearest(&phase, PHASES)));
+        }
+    }
+    file.json(node)
 }
 
 type Naming = fn(File<'_>, Place, &str) -> Result<String, Diagnostic>;

@@ -44,6 +44,8 @@
 //! - `chains`, `events`, `groups`, `approvals`, `scheduled`, `recurring`: what the state holds after the step, among
 //!   others, in any order; `[]` is none. `name` and `path` of a chain, `size` of a group are short for the long names.
 //! - `count: {groups: 2}`: how many there are of any of those lists.
+//! - `circuits: {name: open}`: how circuits stand: `closed`, `open` or `half_open`. Those of a configuration follow what
+//!   providers answer at once.
 //! - `refused: CODE`, `result`: what came of a command. A refused command that is not expected fails the step.
 //!
 //! What is not played: a connector's own retries (`[executor] max_retries`). A `fail` is what is left after them.

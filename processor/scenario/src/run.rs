@@ -5,6 +5,7 @@ use crate::query::{self, Scope};
 use crate::report::{Failure, Report};
 use crate::scenario::{Act, Advance, Record, Scenario, Sent, Step};
 use crate::setup::Setup;
+use acteon_schemas::CIRCUITS_NAMESPACE;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -243,7 +244,10 @@ impl<'s> Runner<'s> {
             "command": command.kind(target.as_deref()),
         });
         let offset = self.engine.command(&scope.0, &scope.1, record.to_string().into_bytes())?;
-        self.scopes.insert(scope);
+        // Circuits belong to no tenant.
+        if scope.0 != CIRCUITS_NAMESPACE {
+            self.scopes.insert(scope);
+        }
         Ok(Ok(offset))
     }
 

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Codes of a failed call, and whether the same call could succeed later.
-const CODES: [(&str, bool); 9] = [
+const CODES: [(&str, bool); 12] = [
     ("EXECUTION_FAILED", false),
     ("TIMEOUT", true),
     ("CONNECTION", true),
@@ -20,6 +20,9 @@ const CODES: [(&str, bool); 9] = [
     ("ATTACHMENT_ERROR", false),
     ("NOT_FOUND", false),
     ("PROVIDER_NOT_FOUND", false),
+    ("CREDENTIALS", false),
+    ("VALIDATION", false),
+    ("CIRCUIT_OPEN", true),
 ];
 /// Most calls that a stub may be for.
 pub(crate) const MAX_TIMES: u32 = 1_000_000;
@@ -138,14 +141,17 @@ impl Providers {
             rule: dispatch.rule.clone(),
             context: dispatch.context.clone(),
             released_by: dispatch.released_by.clone(),
-            result,
             attempts: 1,
             started_at: now,
             duration_ms: 0,
             passed_over: dispatch.passed_over.clone(),
             retry: dispatch.retry,
             probe: dispatch.probe,
-            dispatch: None,
+            dispatch: matches!(result, ResultStatus::Failed(_))
+                .then(|| to_raw_value(dispatch).ok())
+                .flatten()
+                .map(Cow::Owned),
+            result,
             decided_at: dispatch.decided_at,
             source: dispatch.source.clone(),
         };

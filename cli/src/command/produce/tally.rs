@@ -62,7 +62,14 @@ fn columns(cells: [&str; 7]) -> String {
 fn detail(detail: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if let Some(rerouted) = detail.get("Rerouted") {
-        return format!("{} → {}", text(&rerouted["original_provider"]), text(&rerouted["new_provider"]));
+        let open =
+            rerouted["circuit_open"].as_array().map(|open| open.iter().map(&text).collect::<Vec<_>>().join(", "));
+        let why = open.map(|open| format!(" (circuit open: {open})")).unwrap_or_default();
+        return format!("{} → {}{why}", text(&rerouted["original_provider"]), text(&rerouted["new_provider"]));
+    }
+    if let Some(open) = detail.get("CircuitOpen") {
+        let fallbacks = open["fallback_chain"].as_array().into_iter().flatten();
+        return fallbacks.fold(text(&open["provider"]), |all, name| format!("{all}, {}", text(name)));
     }
     if let Some(failed) = detail.get("Failed") {
         return format!("{}: {}", text(&failed["code"]), text(&failed["message"]));
@@ -152,6 +159,11 @@ mod tests {
             (json!("Deduplicated"), ""),
             (json!({"Executed": {"status": "success"}}), ""),
             (json!({"Rerouted": {"original_provider": "email", "new_provider": "sms"}}), "email → sms"),
+            (
+                json!({"Rerouted": {"original_provider": "a", "new_provider": "b", "circuit_open": ["a"]}}),
+                "a → b (circuit open: a)",
+            ),
+            (json!({"CircuitOpen": {"provider": "a", "fallback_chain": ["b"]}}), "a, b"),
             (json!({"Throttled": {"retry_after": {"secs": 1, "nanos": 500_000_000}}}), "retry after 1.5 s"),
             (json!({"Suppressed": {"rule": "r", "reason": "why"}}), "why"),
             (json!({"Failed": {"code": "TIMEOUT", "message": "late"}}), "TIMEOUT: late"),

@@ -4,7 +4,7 @@ use super::subject::{SECRET, Subject};
 use crate::backoff::retry_delay;
 use crate::clock;
 use crate::config::DeliveryLimits;
-use crate::deliver::Caller;
+use crate::deliver::{Attempts, Caller};
 use crate::egress::EgressPolicy;
 use crate::metrics::Meters;
 use crate::provider::{Call, Outcome, Provider, Tools, TraceContext};
@@ -120,12 +120,15 @@ async fn gives_up_on_silence(subject: &Subject) {
     let receiver = receiver(&Reply::hang());
     let provider = (subject.build)(&receiver.url(), &tools()).unwrap();
     let limits = DeliveryLimits { timeout: TIMEOUT, max_retries: 0, ..DeliveryLimits::default() };
-    let caller = Caller::new(provider, &limits, None, Arc::new(Meters::new("p")));
+    let caller = Caller::new(provider, &limits, None, Arc::default(), Arc::new(Meters::new("p")));
     let text = crate::testing::dispatch(&subject.payload).to_string();
     let dispatch: Dispatch<'_> = serde_json::from_str(&text).unwrap();
     let trace = TraceContext::default();
     let started = clock::now();
-    let delivery = caller.deliver(Call { dispatch: &dispatch, trace: &trace }, None, &CancellationToken::new()).await;
+    let abandon = CancellationToken::new();
+    let permit = caller.turn(None, &abandon).await.unwrap();
+    let call = Call { dispatch: &dispatch, trace: &trace };
+    let delivery = caller.deliver(call, permit, Attempts::Several, &abandon).await;
     match delivery.unwrap().result {
         ResultStatus::Failed(error) => assert!(error.code == "TIMEOUT" && error.retryable, "{error:?}"),
         result => panic!("{}: {result:?}", subject.type_name),

@@ -9,13 +9,15 @@ pub(crate) const SECRET: &str = "hunter2";
 
 type Build = Box<dyn Fn(&str, &Tools) -> Result<Arc<dyn Provider>, Error>>;
 
+type Show = Box<dyn Fn(&str) -> String>;
+
 /// A type of provider, and what its counterpart says.
 pub(crate) struct Subject {
     pub(crate) type_name: &'static str,
     /// Makes it for a server at this URL.
     pub(crate) build: Build,
     /// How its settings are shown: by `Debug` and as JSON.
-    pub(crate) shown: Option<Box<dyn Fn(&str) -> String>>,
+    pub(crate) shown: Option<Show>,
     /// Whether it calls the server at all.
     pub(crate) has_server: bool,
     /// Whether the server's address is subject to the egress policy.

@@ -2,6 +2,7 @@
 
 use super::Approval;
 use super::link::Target;
+use crate::circuit;
 use crate::effect::Effects;
 use crate::record::Decided;
 use crate::state::State;
@@ -34,6 +35,8 @@ pub(super) fn notify<S: State, E: Effects>(
     if !turn.definitions.providers.contains(provider) {
         return Err(format!("no provider named `{provider}` is configured"));
     }
+    let definitions = turn.definitions;
+    let route = circuit::route(definitions, turn.now, provider).map_err(|open| circuit::message(&open))?;
     let query = target
         .query(&turn.definitions.secrets.approval_keys, link_expiry(approval.expires_at))
         .ok_or("no key signs links: set [server] approval_secret")?;
@@ -60,8 +63,8 @@ pub(super) fn notify<S: State, E: Effects>(
         action_id: Cow::Borrowed(decided.arrival.action_id),
         namespace: Cow::Borrowed(&action.namespace),
         tenant: Cow::Borrowed(&action.tenant),
-        provider: Cow::Borrowed(provider),
-        original_provider: None,
+        provider: Cow::Borrowed(route.provider),
+        original_provider: route.chosen().map(Cow::Borrowed),
         action_type: Cow::Borrowed(NOTIFICATION),
         payload: Cow::Owned(payload),
         metadata: Cow::Owned(Metadata::default()),
@@ -73,9 +76,9 @@ pub(super) fn notify<S: State, E: Effects>(
         rule: Some(Cow::Borrowed(&approval.rule)),
         context: Some(DispatchContext::Notice { of: "approval".to_owned() }),
         released_by: None,
-        passed_over: Vec::new(),
+        passed_over: route.passed_over(),
         retry: 0,
-        probe: None,
+        probe: route.probe,
         decided_at: turn.now,
         task: turn.task.partition,
         source: decided.arrival.origin.clone(),

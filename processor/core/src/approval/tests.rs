@@ -274,7 +274,7 @@ fn what_came_of_the_notification_is_recorded_and_nothing_else() {
 fn a_request_that_nobody_can_be_told_of_says_so() {
     let mut rig = Rig::new(parts(RULES));
     // A provider that is gone though rules name it: definitions are refused before, so this is the second line.
-    rig.definitions.providers.remove("email");
+    std::sync::Arc::make_mut(&mut rig.definitions.providers).remove("email");
     let effects = rig.action("a1", &json!({"total": 750}));
     assert_eq!(effects.outcomes[0]["detail"]["PendingApproval"]["notification_sent"], false);
     assert_eq!(effects.audit[0]["outcome_details"]["notification_problem"], "no provider named `email` is configured");

@@ -7,6 +7,7 @@ use super::run::Run;
 use super::source::{OriginPart, Rendering};
 use super::template::{RenderError, render};
 use super::{kept, retry};
+use crate::circuit::{self, CIRCUIT_OPEN, Route};
 use crate::effect::Effects;
 use crate::ids;
 use crate::state::{State, StateError};
@@ -68,13 +69,35 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
         if self.head.paused {
             return Ok(None);
         }
+        let now = self.turn.now;
         let sent = self.send(place, attempt)?;
-        if sent.is_ok() {
-            let now = self.turn.now;
-            self.state_of(&place.definition.name).sent_at = Some(now);
-            *call = Call::Sent { attempt };
+        let state = self.state_of(&place.definition.name);
+        match &sent {
+            Ok(()) => {
+                state.sent_at = Some(now);
+                *call = Call::Sent { attempt };
+            }
+            // Its circuit may have closed by the next attempt.
+            Err(problem) if problem.code == CIRCUIT_OPEN => {
+                let error = Some(cut(&problem.to_string(), MAX_ATTEMPT_ERROR_BYTES));
+                state.attempts.push(Attempt { attempt, started_at: now, completed_at: now, success: false, error });
+                if let Some(later) = self.again(place, attempt) {
+                    *call = later;
+                    return Ok(Some(Ok(())));
+                }
+            }
+            Err(_) => {}
         }
         Ok(Some(sent))
+    }
+
+    /// The next attempt of a call that has failed for now, where the step has one left.
+    fn again(&self, place: &Place<'_>, attempt: u32) -> Option<Call> {
+        let retry = place.definition.retry.as_ref().filter(|retry| attempt < retry.max_retries)?;
+        let attempt = attempt + 1;
+        let id = ids::derived(&self.head.id, &Self::attempt_name(place, attempt));
+        let until = self.turn.now.saturating_add_unsigned(retry::pause_ms(retry, attempt, &id));
+        Some(Call::Backoff { attempt, until })
     }
 
     /// What sets an attempt apart from all others of the chain.
@@ -88,6 +111,11 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
             let message = format!("no provider named `{provider}` is configured; add it under [[providers]]");
             return Ok(Err(Problem::new("PROVIDER_NOT_FOUND", message)));
         }
+        let definitions = self.turn.definitions;
+        let route = match circuit::route(definitions, self.turn.now, provider) {
+            Ok(route) => route,
+            Err(open) => return Ok(Err(Problem::new(CIRCUIT_OPEN, circuit::message(&open)))),
+        };
         let origin = self.origin()?;
         let payload = match self.payload(place, &origin) {
             Ok(payload) => payload,
@@ -101,15 +129,15 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
             visit: place.visit,
             attempt,
         };
-        self.dispatch(&origin, (provider, place.definition.action_type.as_deref()), &id, payload, context);
+        self.dispatch(&origin, (&route, place.definition.action_type.as_deref()), &id, payload, context);
         Ok(Ok(()))
     }
 
-    /// Has a provider called for the chain.
+    /// Has a provider called for the chain, where circuits let the call go.
     pub(super) fn dispatch(
         &mut self,
         origin: &OriginPart,
-        (provider, action_type): (&str, Option<&str>),
+        (route, action_type): (&Route<'_>, Option<&str>),
         id: &str,
         payload: Box<RawValue>,
         context: DispatchContext,
@@ -120,8 +148,8 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
             action_id: Cow::Borrowed(&head.action_id),
             namespace: Cow::Borrowed(&head.namespace),
             tenant: Cow::Borrowed(&head.tenant),
-            provider: Cow::Borrowed(provider),
-            original_provider: None,
+            provider: Cow::Borrowed(route.provider),
+            original_provider: route.chosen().map(Cow::Borrowed),
             action_type: Cow::Borrowed(action_type.unwrap_or(&head.action_type)),
             payload: Cow::Owned(payload),
             metadata: Cow::Borrowed(&origin.metadata),
@@ -133,9 +161,9 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
             rule: head.rule.as_deref().map(Cow::Borrowed),
             context: Some(context),
             released_by: None,
-            passed_over: Vec::new(),
+            passed_over: route.passed_over(),
             retry: 0,
-            probe: None,
+            probe: route.probe,
             decided_at: self.turn.now,
             task: self.turn.task.partition,
             source: head.source.clone(),
@@ -162,12 +190,13 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
         result: &ProviderResult<'_>,
     ) -> (Call, Option<Answer>) {
         let now = self.turn.now;
-        let chain = self.head.id;
         let problem = match &result.result {
             ResultStatus::Delivered(_) => None,
             ResultStatus::Failed(error) => Some(Problem::new(&error.code, &error.message)),
         };
+        let served_by = (problem.is_none() && !result.passed_over.is_empty()).then(|| result.provider.to_string());
         let state = self.state_of(&place.definition.name);
+        state.served_by = served_by;
         state.attempts.push(Attempt {
             attempt,
             started_at: state.sent_at.take().unwrap_or(state.started_at),
@@ -178,12 +207,8 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
         let body = match &result.result {
             ResultStatus::Delivered(response) => serde_json::from_str(response.body.get()).unwrap_or_default(),
             ResultStatus::Failed(error) => {
-                let retry = place.definition.retry.as_ref().filter(|retry| attempt < retry.max_retries);
-                if let Some(retry) = retry.filter(|_| error.retryable) {
-                    let attempt = attempt + 1;
-                    let id = ids::derived(&chain, &Self::attempt_name(place, attempt));
-                    let until = now.saturating_add_unsigned(retry::pause_ms(retry, attempt, &id));
-                    return (Call::Backoff { attempt, until }, None);
+                if let Some(later) = self.again(place, attempt).filter(|_| error.retryable) {
+                    return (later, None);
                 }
                 Value::Null
             }

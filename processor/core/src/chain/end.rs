@@ -3,6 +3,7 @@
 use super::branch;
 use super::kept::{At, Problem, Status, StepStatus};
 use super::run::{Run, Work};
+use crate::circuit::{self, CIRCUIT_OPEN};
 use crate::effect::Effects;
 use crate::ids;
 use crate::state::{State, StateError};
@@ -154,6 +155,16 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
             self.record("notice", (&told.provider, &told.action_type), Outcome::NoticeFailed, details);
             return Ok(());
         }
+        let definitions = self.turn.definitions;
+        let route = match circuit::route(definitions, self.turn.now, &told.provider) {
+            Ok(route) => route,
+            Err(open) => {
+                let message = circuit::message(&open);
+                let details = json!({"of": "chain_cancelled", "code": CIRCUIT_OPEN, "message": message});
+                self.record("notice", (&told.provider, &told.action_type), Outcome::NoticeFailed, details);
+                return Ok(());
+            }
+        };
         let head = &self.head;
         let payload = json!({
             "chain_id": head.id.to_string(), "chain_name": head.name, "namespace": head.namespace,
@@ -164,7 +175,7 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
         let id = ids::derived(&head.id, "notice/cancelled").to_string();
         let origin = self.origin()?;
         let context = DispatchContext::Notice { of: "chain_cancelled".to_owned() };
-        self.dispatch(&origin, (&told.provider, Some(&told.action_type)), &id, payload, context);
+        self.dispatch(&origin, (&route, Some(&told.action_type)), &id, payload, context);
         Ok(())
     }
 

@@ -193,6 +193,9 @@ pub(super) struct StepState {
     pub(super) child: Option<Uuid>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(super) attempts: Vec<Attempt>,
+    /// The fallback that took its call, where the circuit of its own provider was open.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) served_by: Option<String>,
     /// When the attempt that is under way began.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) sent_at: Option<i64>,

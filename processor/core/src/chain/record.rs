@@ -46,6 +46,9 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
         if let Some(problem) = problem {
             details["error"] = json!(problem);
         }
+        if let Some(served_by) = &self.head.steps[&place.definition.name].served_by {
+            details["served_by"] = json!(served_by);
+        }
         if let Some(child) = self.head.steps[&place.definition.name].child {
             details["child_chain_id"] = json!(child);
         }

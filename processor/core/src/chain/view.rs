@@ -111,6 +111,7 @@ fn show_step(state: &mut impl State, head: &Head, step: &ChainStep, left: &mut u
     for (key, value) in [
         ("sub_chain", step.sub_chain.as_ref().map(|sub| json!(sub))),
         ("child_chain_id", known.child.map(|child| json!(child))),
+        ("served_by", known.served_by.map(|provider| json!(provider))),
         ("note", note.map(|note| json!(note))),
     ] {
         if let Some(value) = value {

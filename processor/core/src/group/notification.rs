@@ -7,11 +7,12 @@ use crate::group::flush::Cause;
 use crate::group::head::Group;
 use crate::held::{MAX_HOLDS, Release};
 use crate::keys::Store;
+use crate::progress::Progress;
 use crate::record::Decided;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
 use crate::{ids, time};
-use acteon_schemas::{Action, AuditLabels, AuditPhase, AuditRecord, Coordinates, Metadata, Outcome};
+use acteon_schemas::{Action, Coordinates, Metadata, Outcome};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
@@ -127,7 +128,7 @@ pub(super) fn send<S: State, E: Effects>(
         details["forgotten"] = json!(forgotten);
     }
     let about = About { action: &action, action_id: &action_id, provider: &group.provider, rule: &group.rule };
-    tell(turn, &about, &arrival.identity, &group.origin, &details);
+    tell(turn, &about, &arrival.identity, &group.origin, details);
     let subject = subject(&action, &action_id, &came);
     if group.holds > MAX_HOLDS {
         return refuse(turn, &arrival, &subject, "HELD_TOO_OFTEN", "held and released too often");
@@ -154,7 +155,7 @@ pub(super) fn tell_alone<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, decide
         provider: &decided.subject.provider,
         rule: decided.decision.rule.map_or("", |rule| rule.name.as_str()),
     };
-    tell(turn, &about, &arrival.identity, arrival.origin, &details);
+    tell(turn, &about, &arrival.identity, arrival.origin, details);
 }
 
 /// What the audit record of a flush is about.
@@ -170,32 +171,21 @@ fn tell<S, E: Effects>(
     about: &About<'_>,
     identity: &Uuid,
     origin: &Coordinates<'_>,
-    details: &Value,
+    details: Value,
 ) {
-    turn.effects.audit(&AuditRecord {
-        id: Cow::Owned(ids::derived(identity, "flushed").to_string()),
-        phase: AuditPhase::Progress,
-        action_id: Cow::Borrowed(about.action_id),
-        namespace: Cow::Borrowed(&about.action.namespace),
-        tenant: Cow::Borrowed(&about.action.tenant),
-        provider: Cow::Borrowed(about.provider),
-        original_provider: None,
-        action_type: Cow::Borrowed(&about.action.action_type),
-        verdict: Cow::Borrowed("group"),
-        matched_rule: Some(Cow::Borrowed(about.rule)),
-        admitted_by: Vec::new(),
-        rewritten_by: Vec::new(),
+    let record = Progress {
+        id: ids::derived(identity, "flushed"),
+        action_id: about.action_id,
+        namespace: &about.action.namespace,
+        tenant: &about.action.tenant,
+        provider: about.provider,
+        action_type: &about.action.action_type,
+        verdict: "group",
+        rule: Some(about.rule),
         outcome: Outcome::GroupFlushed,
-        outcome_details: to_raw_value(details).ok().map(Cow::Owned),
-        action_payload: None,
-        metadata: AuditLabels::default(),
-        dispatched_at: turn.now,
-        completed_at: Some(turn.now),
-        duration_ms: Some(0),
-        expires_at: turn.audit_expires_at(),
-        released_by: None,
-        chain_id: None,
-        definitions_version: turn.definitions.version,
-        source: origin.clone(),
-    });
+        details,
+        began: turn.now,
+        source: origin,
+    };
+    record.tell(turn);
 }

@@ -4,7 +4,8 @@ use acteon_core::{
     Definitions, Input, InputKind, MemoryState, PartitionClock, Parts, Recorder, Secrets, Stepped, Task, step,
 };
 use acteon_schemas::{
-    ChainDefinition, Coordinates, RuleFile, RulesDefinition, SettingsDefinition, StateMachineDefinition,
+    ChainDefinition, CircuitDefinition, CircuitState, Coordinates, RuleFile, RulesDefinition, SettingsDefinition,
+    StateMachineDefinition,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Named {
     chains: Vec<ChainDefinition>,
     state_machines: Vec<StateMachineDefinition>,
+    circuits: BTreeMap<String, CircuitDefinition>,
 }
 
 /// Settings of most tests.
@@ -42,8 +44,9 @@ pub(crate) fn definitions_with(rules: &str, default: &str, named: Named) -> Defi
         default_timezone: "UTC".into(),
         files: vec![RuleFile { name: "rules.yaml".into(), text: rules.into() }],
     };
-    let Named { chains, state_machines } = named;
-    let parts = Parts { rules, settings: settings(), providers, chains, state_machines, secrets, ..Parts::default() };
+    let Named { chains, state_machines, circuits } = named;
+    let settings = settings();
+    let parts = Parts { rules, settings, providers, chains, state_machines, circuits, secrets, ..Parts::default() };
     Definitions::compile(7, parts).unwrap()
 }
 
@@ -145,6 +148,18 @@ impl Driver {
         let now = self.clock.advance(at);
         let task = Task { partition: 0, partitions: 1 };
         let stepped = step(&self.definitions, task, &mut self.state, now, &input, &mut effects).unwrap();
+        self.see(&effects.circuits);
         (stepped, effects)
+    }
+
+    /// Decides by circuits as they are told of from now on.
+    fn see(&mut self, told: &[CircuitState]) {
+        if let Some(last) = told.last() {
+            let circuits = &self.definitions.circuits;
+            let mut states: Vec<_> = circuits.providers().filter_map(|name| circuits.state(name).cloned()).collect();
+            states.retain(|state| state.provider != last.provider);
+            states.push(last.clone());
+            self.definitions = self.definitions.with_circuits(self.definitions.version + 1, states);
+        }
     }
 }

@@ -11,9 +11,14 @@ fn topic(name: &str) -> &'static str {
     ["actions", "repartition", "commands", "results", "timers"].into_iter().find(|topic| *topic == name).unwrap()
 }
 
-/// The dispatch that an earlier line made, as `{"$dispatch": line}` in a result.
-fn fill(value: &mut Value, dispatches: &[Option<Value>]) {
+/// The dispatch that an earlier line made, as `{"$dispatch": line}` in a result, or the command that it sent, as
+/// `{"$command": line}`.
+fn fill(value: &mut Value, dispatches: &[Option<Value>], commands: &[Option<Value>]) {
     let Some(map) = value.as_object_mut() else { return };
+    if let Some(line) = map.get("$command").and_then(Value::as_u64) {
+        *value = commands[usize::try_from(line).unwrap()].clone().expect("that line sent a command");
+        return;
+    }
     let Some(line) = map.remove("$dispatch") else { return };
     let dispatch = dispatches[usize::try_from(line.as_u64().unwrap()).unwrap()].clone().expect("that line dispatched");
     for field in [
@@ -27,12 +32,17 @@ fn fill(value: &mut Value, dispatches: &[Option<Value>]) {
         "rule",
         "context",
         "released_by",
+        "passed_over",
+        "probe",
         "decided_at",
         "source",
     ] {
         if let Some(found) = dispatch.get(field) {
             map.insert(field.to_owned(), found.clone());
         }
+    }
+    if map["result"].get("failed").is_some() {
+        map.insert("dispatch".to_owned(), dispatch);
     }
 }
 
@@ -48,7 +58,7 @@ fn run(directory: &Path, moves: bool) -> Value {
     };
     let mut driver = Driver::new(definitions_with(&rules, default, named));
     driver.moves = moves;
-    let mut dispatches = Vec::new();
+    let (mut dispatches, mut commands) = (Vec::new(), Vec::new());
     let mut steps = Vec::new();
     for line in fs::read_to_string(directory.join("inputs.ndjson")).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -58,7 +68,7 @@ fn run(directory: &Path, moves: bool) -> Value {
             Value::String(raw) => raw.clone().into_bytes(),
             other => {
                 let mut value = other.clone();
-                fill(&mut value, &dispatches);
+                fill(&mut value, &dispatches, &commands);
                 serde_json::to_vec(&value).unwrap()
             }
         };
@@ -70,6 +80,7 @@ fn run(directory: &Path, moves: bool) -> Value {
             }
         };
         dispatches.push(effects.dispatches.first().cloned());
+        commands.push(effects.commands.first().map(|(_, command)| json!(command)));
         let reasons: Vec<Value> = effects.dead_letters.iter().map(|reason| json!(reason)).collect();
         let mut step = json!({ "stepped": stepped });
         for (name, records) in [
@@ -80,6 +91,11 @@ fn run(directory: &Path, moves: bool) -> Value {
         ] {
             if !records.is_empty() {
                 step[name] = json!(records);
+            }
+        }
+        for (name, records) in [("commands", json!(effects.commands)), ("circuits", json!(effects.circuits))] {
+            if records != json!([]) {
+                step[name] = records;
             }
         }
         if !effects.other_dead_letters.is_empty() {
@@ -94,7 +110,7 @@ fn cases() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut cases: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
-    assert!(cases.len() >= 13, "golden cases were lost");
+    assert!(cases.len() >= 14, "golden cases were lost");
     cases
 }
 

@@ -268,6 +268,8 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
             OutTopic::Repartition => self.names.repartition(),
             OutTopic::Changelog => self.names.changelog(),
             OutTopic::ChangelogExpiring => self.names.changelog_expiring(),
+            OutTopic::Commands => self.names.commands(),
+            OutTopic::Definitions => self.names.definitions(),
             OutTopic::Dispatch(provider) => {
                 if !self.dispatch_topics.contains_key(provider) {
                     self.dispatch_topics.insert(provider.to_owned(), self.names.dispatch(provider));

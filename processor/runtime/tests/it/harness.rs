@@ -1,7 +1,9 @@
 //! One processor against a broker, with what a test needs around it.
 
 use acteon_runtime::{CommitLimits, Processor, ProcessorConfig, definitions};
-use acteon_schemas::{Definition, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition};
+use acteon_schemas::{
+    CircuitDefinition, Definition, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition,
+};
 use acteon_topology::{KafkaConfig, Names, Settings, Topology};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -56,7 +58,17 @@ impl Bench {
     }
 
     pub fn publish(&self, rules: &str) -> Result<usize, acteon_runtime::Error> {
-        let provider = |name: &str| Definition::Provider(ProviderDefinition::new(name, "log"));
+        self.publish_guarded(rules, None)
+    }
+
+    /// Publishes with a circuit for `email`.
+    pub fn publish_guarded(
+        &self,
+        rules: &str,
+        circuit: Option<CircuitDefinition>,
+    ) -> Result<usize, acteon_runtime::Error> {
+        let plain = |name: &str| ProviderDefinition::new(name, "log");
+        let email = Definition::Provider(ProviderDefinition { circuit, ..plain("email") });
         let rules = RulesDefinition {
             evaluation: "cascade".into(),
             default: "allow".into(),
@@ -69,7 +81,8 @@ impl Bench {
             audit_redact_placeholder: "[REDACTED]".into(),
             ..SettingsDefinition::default()
         };
-        let all = [Definition::Rules(rules), Definition::Settings(settings), provider("email"), provider("webhook")];
+        let webhook = Definition::Provider(plain("webhook"));
+        let all = [Definition::Rules(rules), Definition::Settings(settings), email, webhook];
         definitions::publish(&self.kafka, &self.names, &all)
     }
 

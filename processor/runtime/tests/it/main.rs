@@ -8,6 +8,7 @@
     unreachable_pub
 )]
 
+mod circuits;
 mod definitions;
 mod harness;
 mod processing;

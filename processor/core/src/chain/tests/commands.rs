@@ -83,7 +83,7 @@ fn a_cancelled_chain_tells_whom_it_shall() {
 fn a_cancellation_that_nobody_can_be_told_of_is_recorded() {
     let mut world = World::new(&[two()]);
     let id = world.start("c", json!({}));
-    world.definitions.providers.remove("q");
+    std::sync::Arc::make_mut(&mut world.definitions.providers).remove("q");
     world.command(&json!({"cancel_chain": {"chain_id": id}})).unwrap();
     assert_eq!(world.told(), ["c chain_cancelled", "- notice_failed"]);
     assert_eq!(world.show(&id)["cancelled_by"], "ann", "who sent the command");

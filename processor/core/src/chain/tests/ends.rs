@@ -92,7 +92,7 @@ fn work_beyond_a_turn_goes_on_in_the_next_one() {
     let again = json!({"default_next": "one", "branches": [{"field": "success", "operator": "eq", "value": true,
         "target": "two"}]});
     let mut world = World::new(&[chain(json!([call("one", again), call("two", json!({}))]))]);
-    world.definitions.providers.remove("p");
+    std::sync::Arc::make_mut(&mut world.definitions.providers).remove("p");
     let id = world.start("c", json!({}));
     assert_eq!(world.show(&id)["status"], "running");
     world.advance(0);
@@ -159,7 +159,7 @@ fn a_running_chain_keeps_its_definition() {
 fn a_provider_that_is_gone_fails_the_step() {
     let mut world = World::new(&[chain(json!([call("one", json!({"on_failure": "skip"})),
         {"name": "two", "provider": "q", "action_type": "do"}]))]);
-    world.definitions.providers.remove("p");
+    std::sync::Arc::make_mut(&mut world.definitions.providers).remove("p");
     let shown = world.run("c", json!({}));
     assert_eq!((&shown["status"], &shown["execution_path"]), (&json!("completed"), &json!(["one", "two"])));
     assert!(step_named(&shown, "one")["error"].as_str().unwrap().starts_with("PROVIDER_NOT_FOUND"));

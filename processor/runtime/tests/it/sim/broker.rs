@@ -52,6 +52,8 @@ impl Topic {
             OutTopic::Repartition => Self::Repartition,
             OutTopic::Changelog => Self::Changelog,
             OutTopic::ChangelogExpiring => Self::Expiring,
+            OutTopic::Commands => Self::Commands,
+            OutTopic::Definitions => return Err(LogError::Fatal("no provider has a circuit".to_owned())),
             OutTopic::Dispatch("email") => Self::Email,
             OutTopic::Dispatch("webhook") => Self::Webhook,
             OutTopic::Dispatch(other) => return Err(LogError::Fatal(format!("no topic for provider {other}"))),
