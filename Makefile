@@ -30,7 +30,7 @@ run: build ## Start `acteon dev` on the quickstart (CONFIG=… for another confi
 test: deps build ## Run all tests
 	$(CARGO) test --locked --workspace
 
-test-full: deps build ## Run the exactly-once test at its full size, about four minutes
+test-full: deps build ## Run the exactly-once test at its full size, about five minutes
 	ACTEON_FULL=1 $(CARGO) test --locked -p acteon --test it exactly_once
 
 bench: deps-bench build ## Measure against the peers; writes bench/out/latest.json

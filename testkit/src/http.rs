@@ -121,9 +121,14 @@ impl Script {
     }
 }
 
-#[derive(Debug, Default)]
+/// What is answered to a request by what is in it.
+type Rule = Box<dyn Fn(&Request) -> Option<Reply> + Send>;
+
+#[derive(Default)]
 struct Shared {
     requests: Vec<Request>,
+    /// Before all scripts.
+    rule: Option<Rule>,
     paths: HashMap<String, Script>,
     any: Script,
 }
@@ -131,12 +136,17 @@ struct Shared {
 /// A running receiver. Dropping it closes its port and its connections.
 ///
 /// It answers 200 with an empty body until told otherwise. Scripts of a path go before those of
-/// all paths.
-#[derive(Debug)]
+/// all paths, and a rule before both.
 pub struct Receiver {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
     runtime: Option<Runtime>,
+}
+
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Receiver {
@@ -189,6 +199,11 @@ impl Receiver {
         let mut shared = self.lock();
         let script = shared.paths.entry(path.to_owned()).or_default();
         script.first.push((count, reply));
+    }
+
+    /// Answers requests as `rule` says from now on; those that it says nothing to, as the scripts do.
+    pub fn respond_by(&self, rule: impl Fn(&Request) -> Option<Reply> + Send + 'static) {
+        self.lock().rule = Some(Box::new(rule));
     }
 
     /// All requests so far, in order of arrival.
@@ -257,7 +272,9 @@ async fn receive(State(shared): State<Arc<Mutex<Shared>>>, request: http::Reques
     };
     let reply = {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let by_path = shared.paths.get_mut(&request.path).and_then(Script::next);
+        let by_rule = shared.rule.as_ref().and_then(|rule| rule(&request));
+        let by_path = || shared.paths.get_mut(&request.path).and_then(Script::next);
+        let by_path = by_rule.or_else(by_path);
         shared.requests.push(request);
         by_path.or_else(|| shared.any.next())
     };

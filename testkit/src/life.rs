@@ -3,8 +3,8 @@
 //!
 //! It is the second oracle of the simulation and of the exactly-once test on Kafka, beside [`crate::model`]: where that one
 //! foretells each decision, this one follows each life from its beginning to its one end. [`Traffic`] makes the actions and
-//! commands of the tenants in [`NAMESPACE`], [`RULES`] holds them; [`Evidence`] takes the records, and [`check`] says
-//! which laws they break.
+//! commands of the tenants in [`NAMESPACE`], [`rules`] hold them; [`Evidence`] takes the records, and [`check`] says which
+//! laws they break.
 
 mod answer;
 mod approval;
@@ -22,7 +22,7 @@ mod tests;
 mod time;
 mod traffic;
 
-pub use definition::{chains, machine};
+pub use definition::{Pace, chains, machine, rules};
 pub use evidence::Evidence;
 pub use traffic::Traffic;
 
@@ -32,9 +32,6 @@ use std::collections::BTreeMap;
 
 /// The namespace of the tenants that the laws are about.
 pub const NAMESPACE: &str = "life";
-
-/// The rules that hold their actions, beside those of [`crate::model::RULES`], which leave them alone.
-pub const RULES: &str = include_str!("life/rules.yaml");
 
 /// Most violations kept.
 const MAX_VIOLATIONS: usize = 50;
@@ -81,8 +78,10 @@ impl Faults {
     }
 }
 
-/// Whether a record is about one of the tenants that the laws are about.
-pub(crate) fn owns(topic: Topic, key: Option<&[u8]>, json: Option<&Value>) -> bool {
+/// Whether a record is about one of the tenants that the laws are about. Records of the changelogs tell it by their keys,
+/// all others by their JSON.
+#[must_use]
+pub fn owns(topic: Topic, key: Option<&[u8]>, json: Option<&Value>) -> bool {
     match topic {
         // A tag, and the namespace behind its length.
         Topic::Changelog => key.is_some_and(|key| key.get(1..).is_some_and(|rest| rest.starts_with(b"\x00\x04life"))),

@@ -17,7 +17,8 @@ mod tests;
 pub use check::{Report, Violation, check};
 pub use evidence::{Evidence, Record, Topic};
 
-/// The rule set that the model implements. It is evaluated as a cascade, with `allow` as the default.
+/// The rule set that the model implements. It is evaluated as a cascade, with `allow` as the default. Its gates leave the
+/// namespace of [`crate::life`] alone, since a notification that a limit stops is none that its laws know of.
 pub const RULES: &str = "
 rules:
   - name: tests-are-suppressed
@@ -34,15 +35,15 @@ rules:
     action: {type: reroute, target_provider: webhook}
   - name: once
     priority: 4
-    condition: {field: action.payload.repeats, ne: fine}
+    condition: {all: [{field: action.namespace, ne: life}, {field: action.payload.repeats, ne: fine}]}
     action: {type: deduplicate, ttl_seconds: 300}
   - name: tenant-limit
     priority: 5
-    condition: {field: action.payload.limit, ne: none}
+    condition: {all: [{field: action.namespace, ne: life}, {field: action.payload.limit, ne: none}]}
     action: {type: throttle, max_count: 30, window_seconds: 60}
   - name: type-limit
     priority: 6
-    condition: {field: action.payload.limit, ne: none}
+    condition: {all: [{field: action.namespace, ne: life}, {field: action.payload.limit, ne: none}]}
     action: {type: throttle, max_count: 12, window_seconds: 20, key_fields: [action_type]}
 ";
 

@@ -1,15 +1,22 @@
 //! Exactly once, with real processes: two processors and a connector work off actions while they are killed, stopped
 //! and cut off from the broker at random; what is left in the topics must be what a plain model comes to.
 //!
+//! Beside the actions that the model foretells there are some that live for a while: they are scheduled, grouped, wait for
+//! approval, recur, or begin a chain or an event. For them, the laws of [`acteon_testkit::life`] must hold once all of it
+//! is over.
+//!
 //! The plan (what is sent, and who is hit when) is made from a seed, which is printed; `SEED=…` makes the same plan again.
 //! Pauses last longer than sessions, and some longer than transactions may.
 //!
-//! `ACTEON_FULL=1` gives the test on Apache Kafka its full size: 200,000 actions, 24 kills, about four minutes.
+//! `ACTEON_FULL=1` gives the test on Apache Kafka its full size: 200,000 actions and 10,000 that live for a while, 24 kills,
+//! about five minutes on an idle machine.
 
 mod cluster;
 mod fleet;
 mod judge;
+mod life;
 mod log;
+mod outlet;
 mod plan;
 mod traffic;
 
@@ -24,11 +31,20 @@ use traffic::Sent;
 /// Longest wait for everything to be worked off once nobody is hit any more.
 const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 
-const FULL: Scale =
-    Scale { actions: 200_000, tenants: 400, kills: 24, pauses: 4, reloads: 3, restarts: 1, seconds: 150 };
-const SHORT: Scale = Scale { actions: 30_000, tenants: 100, kills: 6, pauses: 1, reloads: 1, restarts: 1, seconds: 30 };
+const FULL: Scale = Scale {
+    actions: 200_000,
+    lives: 10_000,
+    tenants: 400,
+    kills: 24,
+    pauses: 4,
+    reloads: 3,
+    restarts: 1,
+    seconds: 150,
+};
+const SHORT: Scale =
+    Scale { actions: 30_000, lives: 1_500, tenants: 100, kills: 6, pauses: 1, reloads: 1, restarts: 1, seconds: 30 };
 const EMBEDDED: Scale =
-    Scale { actions: 20_000, tenants: 80, kills: 8, pauses: 1, reloads: 1, restarts: 1, seconds: 20 };
+    Scale { actions: 20_000, lives: 1_000, tenants: 80, kills: 8, pauses: 1, reloads: 1, restarts: 1, seconds: 20 };
 
 #[test]
 fn exactly_once_on_kafka() {
@@ -55,10 +71,16 @@ fn run(name: &str, mut cluster: Cluster, scale: Scale) {
         let (bootstrap, plan) = (cluster.bootstrap().to_owned(), plan.clone());
         std::thread::spawn(move || traffic::send(&bootstrap, &plan))
     };
+    let lives = {
+        let (bootstrap, plan) = (cluster.bootstrap().to_owned(), plan.clone());
+        std::thread::spawn(move || life::send(&bootstrap, &plan))
+    };
     disturb(&plan, &mut cluster, &mut fleet);
     let sent: Sent = producer.join().expect("everything is sent");
     let disturbed = began.elapsed();
     log.wait_until_done(&sent, DRAIN_LIMIT, || fleet.watch());
+    lives.join().expect("everything that lives is sent");
+    life::wait_until_over(&log, DRAIN_LIMIT, || fleet.watch());
     fleet.stop(|| log.wait_until_consumed(DRAIN_LIMIT));
     log.wait_until_stable(DRAIN_LIMIT);
     let drained = began.elapsed();

@@ -10,7 +10,6 @@ use rocksdb::{
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 /// What the keys of a store's own records begin with; no state key does.
 const OWN: u8 = 0;
@@ -26,11 +25,8 @@ const BLOOM_BITS: f64 = 10.0;
 const METADATA_BLOCK_BYTES: usize = 4096;
 /// Part of a memtable spent on its own bloom filter: most lookups are for keys never seen.
 const MEMTABLE_BLOOM_RATIO: f64 = 0.1;
-
-/// Attempts at opening a store that a sibling worker holds, and the pause between them: about as long as a lost member
-/// takes to notice.
-const OPEN_ATTEMPTS: u32 = 100;
-const OPEN_PAUSE: Duration = Duration::from_millis(100);
+/// What RocksDB says of a store that this process has open already.
+const HELD: &str = "lock hold by current process";
 
 /// Memory that all stores of a process share, and what a store may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,12 +118,13 @@ impl RocksStores {
 impl Stores for RocksStores {
     type Store = RocksStore;
 
-    fn open(&mut self, partition: i32, now: i64) -> Result<RocksStore, StoreError> {
+    fn open(&mut self, partition: i32, now: i64) -> Result<Option<RocksStore>, StoreError> {
         let path = self.directory.join(partition.to_string());
         let clock = Arc::new(AtomicI64::new(0));
         let options = self.options(&clock);
-        let db = match open_when_free(&options, &path) {
+        let db = match DB::open(&options, &path) {
             Ok(db) => db,
+            Err(error) if error.as_ref().contains(HELD) => return Ok(None),
             Err(error) if is_damaged(&error, &path) => {
                 tracing::warn!(partition, %error, "local state is corrupt, restoring all of it");
                 DB::destroy(&options, &path).map_err(|error| failed(&path, &error))?;
@@ -149,7 +146,7 @@ impl Stores for RocksStores {
         if !store.read_meta(now, self.limits.max_idle_ms)? {
             store.clear()?;
         }
-        Ok(store)
+        Ok(Some(store))
     }
 }
 
@@ -288,17 +285,6 @@ impl Store for RocksStore {
     fn flush(&mut self) -> Result<(), StoreError> {
         self.db()?.flush().map_err(|error| failed(&self.path, &error))
     }
-}
-
-/// Opens a store, waiting for a sibling worker that was given the partition before and has not heard yet that it lost it.
-fn open_when_free(options: &Options, path: &Path) -> Result<DB, rocksdb::Error> {
-    for _ in 0..OPEN_ATTEMPTS {
-        match DB::open(options, path) {
-            Err(error) if error.as_ref().contains("lock hold by current process") => std::thread::sleep(OPEN_PAUSE),
-            other => return other,
-        }
-    }
-    DB::open(options, path)
 }
 
 /// Whether a store can't be opened because of what is in its directory: a file is broken, or missing.

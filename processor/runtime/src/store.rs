@@ -83,9 +83,12 @@ pub trait Stores {
     /// Opens, or makes, the store of a task. `now` is the time in milliseconds since 1970: what has not been alive for
     /// too long is emptied, since the log may have forgotten deletions since then.
     ///
+    /// `None` while a sibling worker holds it: one that was given the partition before and has not heard yet that it lost
+    /// it.
+    ///
     /// # Errors
     /// The store can't be opened.
-    fn open(&mut self, partition: i32, now: i64) -> Result<Self::Store, StoreError>;
+    fn open(&mut self, partition: i32, now: i64) -> Result<Option<Self::Store>, StoreError>;
 }
 
 /// A failed operation of a store, with the place.

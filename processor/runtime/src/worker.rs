@@ -5,6 +5,7 @@ use crate::log::{InTopic, LogError, Polled, Restorer, Restoring, Sink, Source};
 use crate::store::{Store, StoreError, Stores};
 use crate::task::{Phase, Task};
 use acteon_core::Definitions;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Longest time that an idle worker waits for an action: what a result or a command may wait for besides.
@@ -15,6 +16,9 @@ const ACTIONS_A_TURN: usize = 128;
 const FOLLOWERS_A_TURN: usize = 256;
 /// Pause before a lost producer or a task that could not be read is tried again, doubled each time up to the second one.
 const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// Pause before a store that a sibling worker holds is tried again.
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a worker needs to know.
 #[derive(Debug, Clone)]
@@ -78,6 +82,11 @@ pub struct Worker<I: Source, O, R, D: Stores, C> {
     desk: Desk<O, D::Store, C>,
     /// When a failed step of recovery is tried again, and the pause after that.
     retry: (Duration, Duration),
+    /// Partitions that are this worker's and have no task yet, since a sibling holds their stores: one that hangs at the
+    /// broker may take long to hear that it lost them.
+    waiting: BTreeSet<i32>,
+    /// When their stores are tried again.
+    open_at: Duration,
 }
 
 impl<I, O, R, D, C> Worker<I, O, R, D, C>
@@ -98,7 +107,8 @@ where
         stores: D,
     ) -> Self {
         let desk = Desk::new(config, clock);
-        Self { source, connect, restorer, stores, desk, retry: (Duration::ZERO, RETRY_PAUSE.0) }
+        let retry = (Duration::ZERO, RETRY_PAUSE.0);
+        Self { source, connect, restorer, stores, desk, retry, waiting: BTreeSet::new(), open_at: Duration::ZERO }
     }
 
     /// Takes what is there, decides it, and commits when it is time to.
@@ -109,6 +119,7 @@ where
         if self.desk.sink.is_none() && self.may_retry() {
             self.reconnect()?;
         }
+        self.open_stores()?;
         let restoring = self.advance_tasks()?;
         let Taken { followers, timers, actions } = match self.take(definitions, restoring) {
             Ok(taken) => taken,
@@ -154,6 +165,13 @@ where
                 store_bytes: task.overlay.store.size_bytes(),
             })
             .collect();
+        states.extend(self.waiting.iter().map(|partition| TaskState {
+            partition: *partition,
+            running: false,
+            restored: 0,
+            committed: [0; 4],
+            store_bytes: 0,
+        }));
         states.sort_unstable_by_key(|state| state.partition);
         states
     }
@@ -209,11 +227,28 @@ where
         tracing::info!(?partitions, "partitions assigned");
         // A partition that is given again without having been taken back still has its store open here.
         self.drop_tasks(partitions)?;
-        for partition in partitions {
-            let store = self.stores.open(*partition, self.desk.clock.wall())?;
-            self.desk.tasks.insert(*partition, Task::new(store));
+        self.waiting.extend(partitions);
+        self.open_at = Duration::ZERO;
+        self.open_stores()?;
+        if !self.waiting.is_empty() {
+            tracing::info!(partitions = ?self.waiting, "another worker of this process still holds their stores, waiting");
         }
         self.source.assign(partitions).map_err(Trouble::from)
+    }
+
+    /// Makes tasks of the partitions that have none, where no sibling holds their stores any more.
+    fn open_stores(&mut self) -> Result<(), StoreError> {
+        if self.waiting.is_empty() || self.desk.clock.monotonic() < self.open_at {
+            return Ok(());
+        }
+        for partition in std::mem::take(&mut self.waiting) {
+            match self.stores.open(partition, self.desk.clock.wall())? {
+                Some(store) => _ = self.desk.tasks.insert(partition, Task::new(store)),
+                None => _ = self.waiting.insert(partition),
+            }
+        }
+        self.open_at = self.desk.clock.monotonic() + OPEN_PAUSE;
+        Ok(())
     }
 
     /// Gives partitions back, with what is in hand committed first.
@@ -238,6 +273,7 @@ where
 
     fn drop_tasks(&mut self, partitions: &[i32]) -> Result<(), StoreError> {
         for partition in partitions {
+            self.waiting.remove(partition);
             self.restorer.cancel(*partition);
             if let Some(mut task) = self.desk.tasks.remove(partition) {
                 task.overlay.store.flush()?;

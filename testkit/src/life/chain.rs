@@ -50,7 +50,7 @@ pub(super) fn check(evidence: &Evidence, faults: &mut Faults) {
     let started: BTreeMap<&str, &Told> =
         evidence.outcomes.iter().filter_map(|told| Some((told.detail("ChainStarted", "chain_id")?, told))).collect();
     started.keys().for_each(|id| _ = courses.entry(id).or_default());
-    let definitions = chains();
+    let definitions = chains(evidence.pace);
     for (id, course) in &courses {
         let [end] = course.ends.as_slice() else {
             let what = if course.ends.is_empty() { "chain never ended" } else { "chain ended twice" };

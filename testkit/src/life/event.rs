@@ -18,7 +18,7 @@ type Name<'n> = (&'n str, &'n str);
 type Move<'m> = (&'m str, Option<&'m str>, &'m str, &'m str);
 
 pub(super) fn check(evidence: &Evidence, faults: &mut Faults) {
-    let machine = machine();
+    let machine = machine(evidence.pace);
     let mut ways: BTreeMap<Name<'_>, Vec<&Value>> = BTreeMap::new();
     for audit in &evidence.audits {
         let is_move = matches!(audit["outcome"].as_str(), Some("state_changed" | "event_changed"));
@@ -90,7 +90,7 @@ fn states(evidence: &Evidence, ways: &BTreeMap<Name<'_>, Vec<&Value>>, faults: &
         let event: Value = serde_json::from_slice(value.get(VALUE_HEADER..).unwrap_or_default()).unwrap_or_default();
         held.insert((tenant.into_owned(), text(&event, "fingerprint").to_owned()), text(&event, "state").to_owned());
     }
-    let machine = machine();
+    let machine = machine(evidence.pace);
     for ((tenant, fingerprint), way) in ways {
         let last = way.last().map_or("", |audit| text(&audit["outcome_details"], "new_state"));
         match held.remove(&((*tenant).to_owned(), (*fingerprint).to_owned())) {
@@ -106,7 +106,7 @@ fn states(evidence: &Evidence, ways: &BTreeMap<Name<'_>, Vec<&Value>>, faults: &
 
 /// Each move that is told of was told of once, and no other one.
 fn notices(evidence: &Evidence, ways: &BTreeMap<Name<'_>, Vec<&Value>>, faults: &mut Faults) {
-    let machine = machine();
+    let machine = machine(evidence.pace);
     let mut counts: BTreeMap<(&str, Move<'_>), i64> = BTreeMap::new();
     for ((tenant, fingerprint), way) in ways {
         for audit in way {

@@ -1,6 +1,6 @@
 //! The records of a run that are about the tenants of the laws.
 
-use super::{NAMESPACE, Report, owns};
+use super::{NAMESPACE, Pace, Report, owns};
 use crate::model::{Record, Topic};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub struct Evidence {
     prefix: String,
+    /// How long what the tenants live by waits.
+    pub(super) pace: Pace,
     /// By their coordinates.
     pub(super) actions: BTreeMap<String, Value>,
     /// By their coordinates.
@@ -72,11 +74,12 @@ impl Told {
 }
 
 impl Evidence {
-    /// None yet. `prefix` is what topic names begin with.
+    /// None yet. `prefix` is what topic names begin with, `pace` that of the run's definitions.
     #[must_use]
-    pub fn new(prefix: &str) -> Self {
+    pub fn new(prefix: &str, pace: Pace) -> Self {
         Self {
             prefix: prefix.to_owned(),
+            pace,
             actions: BTreeMap::new(),
             commands: BTreeMap::new(),
             results: Vec::new(),
@@ -95,6 +98,10 @@ impl Evidence {
             return self.change(record);
         }
         let value = record.value.unwrap_or_default();
+        // Most records are others', and reading JSON takes its time.
+        if !value.windows(NAMESPACE.len()).any(|part| part == NAMESPACE.as_bytes()) {
+            return;
+        }
         // The tenants of the model send what is no JSON as well.
         let Some(json) = serde_json::from_slice::<Value>(value).ok().filter(|json| json["namespace"] == NAMESPACE)
         else {

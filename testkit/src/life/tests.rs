@@ -111,7 +111,7 @@ fn run() -> Run {
 }
 
 fn verdict(run: &Run) -> Result<Report, Vec<&'static str>> {
-    let mut evidence = Evidence::new("acteon");
+    let mut evidence = Evidence::new("acteon", Pace::AsWritten);
     let mut offsets: BTreeMap<Topic, i64> = BTreeMap::new();
     for (_, topic, json) in &run.records {
         let offset = offsets.entry(*topic).or_insert(-1);

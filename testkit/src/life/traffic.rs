@@ -32,6 +32,8 @@ pub struct Traffic {
     chains: VecDeque<(String, String)>,
     /// Events: tenant and fingerprint.
     events: VecDeque<(String, String)>,
+    /// All recurring actions that there may be: tenant and id.
+    ticking: Vec<(String, String)>,
 }
 
 fn keep(known: &mut VecDeque<(String, String)>, entry: (String, String)) {
@@ -52,8 +54,7 @@ impl Traffic {
     pub fn action(&mut self, rng: &mut fastrand::Rng, tenant: &str, now: i64) -> Value {
         self.actions += 1;
         let number = self.actions;
-        // The model's rules leave it alone.
-        let mut payload = json!({"number": number, "repeats": "fine", "limit": "none"});
+        let mut payload = json!({"number": number});
         let mut extra = json!({});
         match rng.u32(0..22) {
             10..13 => payload["batch"] = json!(rng.u32(0..3)),
@@ -123,9 +124,25 @@ impl Traffic {
                 (tenant, json!({"cancel_scheduled": {"action_id": id}}))
             }
         };
-        let id = format!("life-command-{}", self.commands);
-        let value = json!({"id": id, "namespace": NAMESPACE, "tenant": tenant, "issued_at": 0, "command": command});
+        let value = self.envelope(&tenant, &command);
         (tenant, value)
+    }
+
+    fn envelope(&self, tenant: &str, command: &Value) -> Value {
+        let id = format!("life-command-{}", self.commands);
+        json!({"id": id, "namespace": NAMESPACE, "tenant": tenant, "issued_at": 0, "command": command})
+    }
+
+    /// Commands, and their tenants, that leave nothing that goes on for ever: each recurring action is paused, so that
+    /// what the state has counted of it stays to be compared.
+    pub fn settle(&mut self) -> Vec<(String, Value)> {
+        let ticking = std::mem::take(&mut self.ticking);
+        let pause = |(tenant, id): (String, String)| {
+            self.commands += 1;
+            let value = self.envelope(&tenant, &json!({"pause_recurring": {"recurring_id": id}}));
+            (tenant, value)
+        };
+        ticking.into_iter().map(pause).collect()
     }
 
     /// Does something to a chain: to the one that began last, or to any.
@@ -150,7 +167,7 @@ impl Traffic {
             return (tenant, json!({name: {"recurring_id": id}}));
         }
         let (tenant, id) = (Self::tenant(rng), format!("every-{}", self.commands));
-        let mut payload = json!({"repeats": "fine", "limit": "none"});
+        let mut payload = json!({});
         if let Some(held) = ["later", "ask", "neither"].get(rng.usize(0..3)) {
             payload[*held] = json!(true);
         }
@@ -159,6 +176,7 @@ impl Traffic {
         let action = json!({"provider": "email", "action_type": "tick", "payload": payload});
         let recurring = json!({"id": id, "cron_expression": cron, "action": action, "overlap_policy": policy,
             "max_executions": rng.u32(1..5)});
+        self.ticking.push((tenant.clone(), id.clone()));
         keep(&mut self.recurring, (tenant.clone(), id));
         (tenant, json!({"create_recurring": {"recurring": recurring}}))
     }

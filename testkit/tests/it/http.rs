@@ -57,6 +57,15 @@ fn scripts_are_followed_in_order() {
 }
 
 #[test]
+fn a_rule_goes_before_scripts() {
+    let receiver = Receiver::start().unwrap();
+    receiver.respond_first(1, Reply::status(503));
+    receiver.respond_by(|request| (request.body == b"no").then(|| Reply::status(422)));
+    let status = |body: &str| post(&receiver, "/", body)[9..12].to_owned();
+    assert_eq!(["no", "yes", "no", "yes"].map(status), ["422", "503", "422", "200"]);
+}
+
+#[test]
 #[allow(clippy::disallowed_methods)] // Times the server from the outside.
 fn delays_and_hangs() {
     let receiver = Receiver::start().unwrap();

@@ -1,11 +1,15 @@
 //! The processes: two processors, a connector, and the HTTP server that webhooks go to.
 
+use super::life::PACE;
 use super::log::PREFIX;
 use super::plan::Victim;
 use crate::support::{acteon, binary, http_get};
-use acteon_testkit::http::{Receiver, Reply};
+use acteon_schemas::{ChainDefinition, StateMachineDefinition, partition_of};
+use acteon_testkit::http::{Receiver, Reply, Request};
+use acteon_testkit::life;
 use acteon_testkit::model::RULES;
 use acteon_testkit::process::Process;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +22,8 @@ pub(crate) const PARTITIONS: i32 = 8;
 pub(crate) const SESSION_MS: u32 = 3_000;
 /// Far more than a process takes to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// One call in so many of those for what lives for a while is refused.
+const REFUSED: i32 = 5;
 /// Most starts that may be given up: the broker goes away for a moment only.
 const MAX_FAILED_STARTS: usize = 5;
 /// Far more than a process takes to stop.
@@ -52,6 +58,8 @@ impl Fleet {
         let receiver = Receiver::start().unwrap();
         fs::create_dir(dir.path().join("rules")).unwrap();
         fs::write(dir.path().join("rules/model.yaml"), RULES).unwrap();
+        fs::write(dir.path().join("rules/life.yaml"), life::rules(PACE)).unwrap();
+        receiver.respond_by(refuse);
         let members = [
             (Victim::One, "one", "processor"),
             (Victim::Two, "two", "processor"),
@@ -252,10 +260,35 @@ fn running_tasks(process: &Process) -> usize {
     http_get(address, "/ready").matches(r#""state":"running""#).count()
 }
 
+/// Refuses some calls for what lives for a while: those of chains go on in another way then. Each is answered the same
+/// however often it is made.
+fn refuse(request: &Request) -> Option<Reply> {
+    let key = request.header("idempotency-key")?;
+    let is_refused = partition_of(key.as_bytes(), REFUSED) == 0 && request.json().ok()?["namespace"] == life::NAMESPACE;
+    is_refused.then(|| Reply::status(422))
+}
+
+/// What the rules of [`life`] name, as the configuration has it.
+#[derive(Serialize)]
+struct Named {
+    chains: Chains,
+    state_machines: Vec<StateMachineDefinition>,
+}
+
+#[derive(Serialize)]
+struct Chains {
+    definitions: Vec<ChainDefinition>,
+}
+
 fn config(dir: &Path, name: &str, bootstrap: &str, webhook: &str) -> String {
     let (rules, state) = (dir.join("rules"), dir.join(name).join("state"));
+    let chains = Chains { definitions: life::chains(PACE) };
+    let named = toml::to_string(&Named { chains, state_machines: vec![life::machine(PACE)] }).unwrap();
+    let secret = "0b".repeat(32);
     format!(
         r#"
+[server]
+approval_secret = "{secret}"
 [kafka]
 "bootstrap.servers" = "{bootstrap}"
 "session.timeout.ms" = {SESSION_MS}
@@ -279,7 +312,7 @@ type = "log"
 name = "webhook"
 type = "webhook"
 url = "{webhook}"
-"#,
+{named}"#,
         state.display(),
         rules.display()
     )

@@ -1,13 +1,15 @@
 //! What the run left behind, compared with the model, and with itself.
 
 use super::fleet::{Fleet, PARTITIONS};
+use super::life::PACE;
 use super::log::{Log, PREFIX, TOPICS, header};
 use super::traffic::Sent;
 use acteon_core::is_expired;
 use acteon_core::keys::Store;
 use acteon_schemas::headers;
 use acteon_testkit::clock;
-use acteon_testkit::model::{Evidence, Record, Report, Topic, check};
+use acteon_testkit::life;
+use acteon_testkit::model::{Evidence, Record, Report, Topic, Violation, check};
 use rdkafka::message::Message as _;
 use rocksdb::{DB, IteratorMode, Options};
 use serde_json::Value;
@@ -24,6 +26,24 @@ const NEVER: [&str; 6] = [
     "dispatch given up",
 ];
 
+/// Outcomes of what lives for a while that each run has.
+const LIVES: [&str; 14] = [
+    "released_by recurring",
+    "grouped",
+    "released_by group",
+    "scheduled",
+    "cancelled",
+    "released_by schedule",
+    "pending_approval",
+    "expired",
+    "released_by approval",
+    "state_changed",
+    "released_by event",
+    "chain_started",
+    "chain_completed",
+    "chain_cancelled",
+];
+
 /// State by partition and key.
 type State = BTreeMap<(i32, Vec<u8>), Vec<u8>>;
 
@@ -31,14 +51,12 @@ type State = BTreeMap<(i32, Vec<u8>), Vec<u8>>;
 pub(crate) fn judge(log: &Log, fleet: &Fleet, sent: &Sent) -> String {
     let now = clock::unix_ms();
     NEVER.into_iter().for_each(|words| fleet.assert_no_line(words));
-    let report = match check(&gather(log, now, |_, _| 1)) {
-        Ok(report) => report,
-        Err(violations) => {
-            let mut text = String::new();
-            violations.iter().for_each(|violation| writeln!(text, "{violation}").unwrap());
-            panic!("{} violations:\n{text}", violations.len());
-        }
-    };
+    let (evidence, lives) = gather(log, now, |_, _| 1);
+    let report = held(check(&evidence));
+    let lives = held(life::check(&lives));
+    for kind in LIVES {
+        assert!(lives.outcomes.contains_key(kind), "the run has no `{kind}`: {lives:?}");
+    }
     let decisions: usize = report.decisions.values().sum();
     assert_eq!(decisions, sent.actions, "each action was decided");
     assert_eq!((report.rekeyed, report.dead_letters), (sent.misplaced, sent.broken));
@@ -49,40 +67,63 @@ pub(crate) fn judge(log: &Log, fleet: &Fleet, sent: &Sent) -> String {
     }
     stores_hold_what_was_logged(log, fleet, now);
     let calls = each_webhook_was_called(log, fleet);
-    damage_is_noticed(log, now, &report);
+    damage_is_noticed(log, now, &report, &lives);
     let Report { completions, rekeyed, dead_letters, state_entries, .. } = report;
     format!(
         "{decisions} decisions as the model has them {:?}, {completions} completions, {rekeyed} re-keyed, {dead_letters} \
-         dead letters, {state_entries} entries of state; {calls}; no violation",
-        report.decisions
+         dead letters, {state_entries} entries of state; {calls}; {} actions and {} commands that live for a while, with {} \
+         dispatches and {:?}; no violation",
+        report.decisions, lives.actions, lives.commands, lives.dispatches, lives.outcomes
     )
 }
 
-/// Reads all topics. `copies` says how often a record is taken, by its topic and its number among those.
-fn gather(log: &Log, now: i64, mut copies: impl FnMut(Topic, usize) -> usize) -> Evidence {
+/// What a check reports, if nothing is wrong.
+fn held<T>(checked: Result<T, Vec<Violation>>) -> T {
+    checked.unwrap_or_else(|violations| {
+        let mut text = String::new();
+        violations.iter().for_each(|violation| writeln!(text, "{violation}").unwrap());
+        panic!("{} violations:\n{text}", violations.len())
+    })
+}
+
+/// Reads all topics. `copies` says how often a record is taken.
+fn gather(log: &Log, now: i64, mut copies: impl FnMut(Topic, &Record<'_>) -> usize) -> (Evidence, life::Evidence) {
     let mut evidence = Evidence::new(PREFIX, PARTITIONS, now);
+    let mut lives = life::Evidence::new(PREFIX, PACE);
     for (name, topic) in TOPICS {
-        let mut number = 0;
         log.read(name, &mut |message| {
             let source = header(message, headers::ORIGIN).filter(|_| topic == Topic::Repartition);
             let source = source.or_else(|| header(message, headers::SOURCE));
             let (partition, offset) = (message.partition(), message.offset());
             let record = Record { partition, offset, key: message.key(), value: message.payload(), source };
-            (0..copies(topic, number)).for_each(|_| evidence.add(topic, &record));
-            number += 1;
+            for _ in 0..copies(topic, &record) {
+                evidence.add(topic, &record);
+                lives.add(topic, &record);
+            }
         });
     }
-    evidence
+    (evidence, lives)
 }
 
-/// A record less or more is told: this run's records, and the check itself, are able to fail.
-fn damage_is_noticed(log: &Log, now: i64, report: &Report) {
-    // Of both topics there are more.
-    let one = report.completions / 2;
+/// A record less or more is told, by the model and by the laws: this run's records, and the checks themselves, are able to
+/// fail.
+fn damage_is_noticed(log: &Log, now: i64, report: &Report, lives: &life::Report) {
     for (damaged, times, what) in [(Topic::Outcomes, 0, "lost"), (Topic::Dispatches, 2, "doubled")] {
-        let copies = |topic, number| if (topic, number) == (damaged, one) { times } else { 1 };
-        let evidence = gather(log, now, copies);
-        assert!(check(&evidence).is_err(), "a {what} record of {damaged:?} goes unnoticed");
+        // Of both topics there are more.
+        let mut left = [report.completions / 2, lives.dispatches / 2];
+        let copies = |topic: Topic, record: &Record<'_>| {
+            if topic != damaged {
+                return 1;
+            }
+            let json: Option<Value> = record.value.and_then(|value| serde_json::from_slice(value).ok());
+            let left = &mut left[usize::from(life::owns(topic, record.key, json.as_ref()))];
+            let before = *left;
+            *left = before.wrapping_sub(1);
+            if before == 0 { times } else { 1 }
+        };
+        let (evidence, lives) = gather(log, now, copies);
+        assert!(check(&evidence).is_err(), "a {what} record of {damaged:?} goes unnoticed by the model");
+        assert!(life::check(&lives).is_err(), "a {what} record of {damaged:?} goes unnoticed by the laws");
     }
 }
 

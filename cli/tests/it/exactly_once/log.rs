@@ -3,12 +3,14 @@
 use super::fleet::PARTITIONS;
 use super::traffic::Sent;
 use acteon_testkit::clock;
+use acteon_testkit::life;
 use acteon_testkit::model::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -33,6 +35,10 @@ pub(crate) const TOPICS: [(&str, Topic); 11] = [
 const INPUTS: [&str; 3] = ["actions", "commands", "results"];
 /// Limit of one answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// Longest wait for the next record of a topic that goes on.
+const NEXT_LIMIT: Duration = Duration::from_millis(20);
+/// Most records taken at once from a topic that goes on.
+const MAX_TAKEN: usize = 2_000;
 /// Longest wait for the next record of a topic that is read to its end.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 
@@ -40,9 +46,13 @@ pub(crate) struct Log {
     bootstrap: String,
 }
 
-#[derive(Deserialize)]
-struct Told {
+/// A reader's own outcome or dead letter, as far as it is counted.
+#[derive(Default, Deserialize)]
+struct Told<'t> {
+    #[serde(default)]
     is_final: bool,
+    #[serde(default, borrow)]
+    namespace: Cow<'t, str>,
 }
 
 impl Log {
@@ -77,53 +87,89 @@ impl Log {
         }
     }
 
-    /// Waits until every action has its last outcome and everything broken is in the dead-letter topic. `watch` is called
-    /// now and then.
+    /// A consumer at the beginning of a topic.
+    pub(crate) fn follow(&self, name: &str) -> BaseConsumer {
+        let consumer = self.consumer("read_committed");
+        assign(&consumer, name);
+        consumer
+    }
+
+    /// Waits until every action that the model foretells has its last outcome, and everything broken is in the dead-letter
+    /// topic. `watch` is called now and then.
     pub(crate) fn wait_until_done(&self, sent: &Sent, limit: Duration, mut watch: impl FnMut()) {
         let counts = [Cell::new(0), Cell::new(0)];
-        let readers = ["outcomes", "dlq"].map(|name| {
-            let consumer = self.consumer("read_committed");
-            assign(&consumer, name);
-            consumer
-        });
+        let readers = ["outcomes", "dlq"].map(|name| self.follow(name));
         let deadline = clock::now() + limit;
         while counts[0].get() < sent.actions || counts[1].get() < sent.broken {
             watch();
             let now = clock::now();
             assert!(now < deadline, "{counts:?} last outcomes and dead letters in {limit:?}; sent were {sent:?}");
             for (consumer, count) in readers.iter().zip(&counts) {
-                while let Some(polled) = consumer.poll(Duration::from_millis(20)) {
-                    let Ok(message) = polled else { continue };
-                    let told = || serde_json::from_slice::<Told>(message.payload().unwrap()).unwrap();
-                    if std::ptr::eq(count, &counts[1]) || told().is_final {
+                each(consumer, |message| {
+                    // What is broken need not be JSON.
+                    let value = message.payload().unwrap_or_default();
+                    let told: Told<'_> = serde_json::from_slice(value).unwrap_or_default();
+                    if told.namespace != life::NAMESPACE && (std::ptr::eq(count, &counts[1]) || told.is_final) {
                         count.set(count.get() + 1);
                     }
-                }
+                });
             }
         }
     }
 
     /// Waits until the processors have committed the ends of what they take in.
     pub(crate) fn wait_until_consumed(&self, limit: Duration) {
-        let consumer = self.consumer("read_committed");
         let mut behind = Vec::new();
         let consumed = acteon_testkit::wait_until(limit, || {
-            behind = behind_of(&consumer);
+            behind = self.behind();
             behind.is_empty()
         });
         assert!(consumed, "not consumed: {behind:?}");
     }
 
+    /// Where the processors have committed less than there is: the topic, the partition, and both offsets.
+    pub(crate) fn behind(&self) -> Vec<(String, i32, i64, i64)> {
+        behind_of(&self.consumer("read_committed"))
+    }
+
     /// Waits until no transaction is open in any topic.
     pub(crate) fn wait_until_stable(&self, limit: Duration) {
+        let mut open = None;
+        let stable = acteon_testkit::wait_until(limit, || {
+            open = self.ends().err();
+            open.is_none()
+        });
+        assert!(stable, "{open:?}");
+    }
+
+    /// The ends of all partitions of all topics.
+    ///
+    /// # Errors
+    /// A transaction is open.
+    pub(crate) fn ends(&self) -> Result<Vec<i64>, String> {
         let [committed, all] = ["read_committed", "read_uncommitted"].map(|isolation| self.consumer(isolation));
+        let mut ends = Vec::new();
         for (name, _) in TOPICS {
             let topic = format!("{PREFIX}.{name}");
             for partition in 0..partitions(&all, &topic) {
                 let end = |of: &BaseConsumer| of.fetch_watermarks(&topic, partition, ANSWER_LIMIT).unwrap().1;
-                let stable = acteon_testkit::wait_until(limit, || end(&committed) == end(&all));
-                assert!(stable, "a transaction is still open in {topic}/{partition}");
+                if end(&committed) != end(&all) {
+                    return Err(format!("a transaction is open in {topic}/{partition}"));
+                }
+                ends.push(end(&all));
             }
+        }
+        Ok(ends)
+    }
+}
+
+/// Takes what a consumer can have at once, some of it where there is much.
+pub(crate) fn each(consumer: &BaseConsumer, mut take: impl FnMut(&BorrowedMessage<'_>)) {
+    for _ in 0..MAX_TAKEN {
+        let Some(polled) = consumer.poll(NEXT_LIMIT) else { return };
+        // The broker goes away and comes back.
+        if let Ok(message) = polled {
+            take(&message);
         }
     }
 }
@@ -153,7 +199,6 @@ fn assign(consumer: &BaseConsumer, name: &str) -> i32 {
     partitions
 }
 
-/// Where the processors have committed less than there is: the topic, the partition, and both offsets.
 fn behind_of(consumer: &BaseConsumer) -> Vec<(String, i32, i64, i64)> {
     let mut list = TopicPartitionList::new();
     for name in INPUTS {

@@ -17,7 +17,9 @@ const FAILURES: usize = 4;
 pub(crate) struct Scale {
     /// Actions, good and broken.
     pub(crate) actions: usize,
-    /// Tenants that they are of.
+    /// Actions that live for a while, of tenants of their own.
+    pub(crate) lives: usize,
+    /// Tenants of the others.
     pub(crate) tenants: usize,
     /// `kill -9`s, at least.
     pub(crate) kills: usize,
@@ -71,6 +73,8 @@ pub(crate) struct Plan {
     pub(crate) scale: Scale,
     /// What is sent is made from it.
     pub(crate) traffic_seed: u64,
+    /// What lives for a while is made from it.
+    pub(crate) life_seed: u64,
     /// What happens, and when, in order.
     pub(crate) events: Vec<(Duration, Event)>,
 }
@@ -78,7 +82,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(seed: u64, scale: Scale) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let traffic_seed = rng.u64(..);
+        let (traffic_seed, life_seed) = (rng.u64(..), rng.u64(..));
         let mut events: Vec<Event> = Vec::new();
         let mut kills = 0;
         while kills < scale.kills {
@@ -102,6 +106,6 @@ impl Plan {
         let slot = Duration::from_secs(scale.seconds) / u32::try_from(events.len()).unwrap();
         let moments = (0_u32..).map(|number| slot * number + slot.mul_f64(rng.f64()));
         let events = moments.zip(events).collect();
-        Self { scale, traffic_seed, events }
+        Self { scale, traffic_seed, life_seed, events }
     }
 }

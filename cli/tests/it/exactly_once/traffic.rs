@@ -1,22 +1,14 @@
 //! What is sent: actions of many tenants, with everything in them that a decision can turn on, and some commands.
 
 use super::fleet::PARTITIONS;
-use super::log::PREFIX;
+use super::outlet::{Outlet, due};
 use super::plan::Plan;
 use acteon_schemas::{partition_of, tenant_key};
 use acteon_testkit::clock;
-use rdkafka::ClientConfig;
-use rdkafka::client::ClientContext;
-use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
-use rdkafka::types::RDKafkaErrorCode;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const NAMESPACE: &str = "n";
-/// Longest wait for the last acknowledgement.
-const FLUSH_LIMIT: Duration = Duration::from_secs(120);
 /// Actions that a busy tenant sends until another one is.
 const BUSY_FOR: usize = 300;
 /// Deduplication keys of a tenant.
@@ -50,7 +42,7 @@ pub(crate) struct Sent {
 /// Sends all of a plan, as evenly as it goes, and waits until the broker has it.
 pub(crate) fn send(bootstrap: &str, plan: &Plan) -> Sent {
     let mut sender = Sender {
-        producer: producer(bootstrap),
+        outlet: Outlet::new(bootstrap),
         rng: fastrand::Rng::with_seed(plan.traffic_seed),
         tenants: plan.scale.tenants,
         busy: 0,
@@ -59,55 +51,18 @@ pub(crate) fn send(bootstrap: &str, plan: &Plan) -> Sent {
     let (began, whole) = (clock::now(), Duration::from_secs(plan.scale.seconds));
     let mut number = 0;
     while number < plan.scale.actions {
-        let due = began.elapsed().div_duration_f64(whole).min(1.0);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-        let due = (due * plan.scale.actions as f64) as usize;
-        while number < due {
+        while number < due(began.elapsed(), whole, plan.scale.actions) {
             sender.next(number);
             number += 1;
         }
-        sender.producer.poll(Duration::from_millis(5));
+        sender.outlet.poll();
     }
-    sender.producer.flush(FLUSH_LIMIT).unwrap();
-    assert_eq!(sender.producer.context().refused.load(Ordering::Relaxed), 0, "records were not delivered");
+    sender.outlet.finish();
     sender.sent
 }
 
-/// Counts what the broker did not take.
-#[derive(Default)]
-struct Reports {
-    refused: AtomicUsize,
-}
-
-impl ClientContext for Reports {
-    // The broker goes away and comes back.
-    fn error(&self, _: KafkaError, _: &str) {}
-}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if result.is_err() {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// An idempotent producer: what it sends again after a lost answer is there once.
-fn producer(bootstrap: &str) -> BaseProducer<Reports> {
-    ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("enable.idempotence", "true")
-        .set("partitioner", "murmur2_random")
-        .set("linger.ms", "5")
-        .set("reconnect.backoff.max.ms", "500")
-        .create_with_context(Reports::default())
-        .unwrap()
-}
-
 struct Sender {
-    producer: BaseProducer<Reports>,
+    outlet: Outlet,
     rng: fastrand::Rng,
     tenants: usize,
     /// The tenant that sends more than its limit allows.
@@ -129,7 +84,7 @@ impl Sender {
                 let value = BROKEN[self.rng.usize(0..BROKEN.len())];
                 let partition = self.rng.i32(0..PARTITIONS);
                 self.sent.broken += 1;
-                self.produce("actions", Some(partition), None, value);
+                self.outlet.produce("actions", Some(partition), None, value);
             }
             1..6 => {
                 let key = tenant_key(NAMESPACE, &format!("t{tenant}"));
@@ -139,13 +94,13 @@ impl Sender {
                 let action = self.action(number, tenant).to_string();
                 self.sent.actions += 1;
                 self.sent.misplaced += 1;
-                self.produce("actions", Some(partition), key, Some(action.as_bytes()));
+                self.outlet.produce("actions", Some(partition), key, Some(action.as_bytes()));
             }
             _ => {
                 let key = tenant_key(NAMESPACE, &format!("t{tenant}"));
                 let action = self.action(number, tenant).to_string();
                 self.sent.actions += 1;
-                self.produce("actions", None, Some(&key), Some(action.as_bytes()));
+                self.outlet.produce("actions", None, Some(&key), Some(action.as_bytes()));
             }
         }
     }
@@ -199,17 +154,11 @@ impl Sender {
         let value = json!({
             "id": format!("c{number}"), "namespace": NAMESPACE, "tenant": tenant, "issued_at": 0, "command": command,
         });
-        self.produce("commands", None, Some(&tenant_key(NAMESPACE, &tenant)), Some(value.to_string().as_bytes()));
-    }
-
-    fn produce(&self, topic: &str, partition: Option<i32>, key: Option<&str>, value: Option<&[u8]>) {
-        let topic = format!("{PREFIX}.{topic}");
-        let mut record: BaseRecord<'_, str, [u8]> = BaseRecord::to(&topic);
-        (record.partition, record.key, record.payload) = (partition, key, value);
-        while let Err((error, back)) = self.producer.send(record) {
-            assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::QueueFull), "{error}");
-            self.producer.poll(Duration::from_millis(5));
-            record = back;
-        }
+        self.outlet.produce(
+            "commands",
+            None,
+            Some(&tenant_key(NAMESPACE, &tenant)),
+            Some(value.to_string().as_bytes()),
+        );
     }
 }

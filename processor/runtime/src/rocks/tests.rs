@@ -12,7 +12,7 @@ fn put(store: &mut RocksStore, key: &[u8], value: &[u8], at: i64) {
 #[test]
 fn state_and_offsets_survive_a_reopen_together() {
     let (directory, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut store = stores(directory.path(), "c").open(3, 0).unwrap();
+    let mut store = stores(directory.path(), "c").open(3, 0).unwrap().unwrap();
     put(&mut store, b"\x10k", b"v", 7);
     store.flush().unwrap();
     put(&mut store, b"\x10lost", b"v", 8);
@@ -22,7 +22,7 @@ fn state_and_offsets_survive_a_reopen_together() {
         let file = file.unwrap();
         std::fs::copy(file.path(), killed.path().join("3").join(file.file_name())).unwrap();
     }
-    let store = stores(killed.path(), "c").open(3, 9).unwrap();
+    let store = stores(killed.path(), "c").open(3, 9).unwrap().unwrap();
     let mut out = Vec::new();
     assert!(store.get(b"\x10k", &mut out).unwrap());
     assert_eq!(out, b"v");
@@ -36,11 +36,11 @@ fn state_of_another_cluster_or_from_long_ago_is_dropped() {
     for (cluster, now, kept) in
         [("a", 1_000, true), ("b", 1_000, false), ("b", 1_000 + StoreLimits::default().max_idle_ms + 1, false)]
     {
-        let mut store = stores(directory.path(), "a").open(0, 1_000).unwrap();
+        let mut store = stores(directory.path(), "a").open(0, 1_000).unwrap().unwrap();
         put(&mut store, b"\x10k", b"v", 1_000);
         store.flush().unwrap();
         drop(store);
-        let store = stores(directory.path(), cluster).open(0, now).unwrap();
+        let store = stores(directory.path(), cluster).open(0, now).unwrap().unwrap();
         assert_eq!(store.get(b"\x10k", &mut Vec::new()).unwrap(), kept, "{cluster} {now}");
         assert_eq!(store.offsets() == ChangelogOffsets::default(), !kept);
     }
@@ -49,7 +49,7 @@ fn state_of_another_cluster_or_from_long_ago_is_dropped() {
 #[test]
 fn expired_entries_are_compacted_away() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 0).unwrap().unwrap();
     let value = |expires: i64| [&[1_u8][..], &expires.to_be_bytes()].concat();
     put(&mut store, b"\x10old", &value(500), 100);
     // The wall may be ahead, and put back later: the partition's own time counts.
@@ -63,13 +63,25 @@ fn expired_entries_are_compacted_away() {
 #[test]
 fn a_corrupt_store_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 0).unwrap().unwrap();
     put(&mut store, b"\x10k", b"v", 5);
     store.flush().unwrap();
     drop(store);
     std::fs::write(directory.path().join("0/CURRENT"), b"MANIFEST-999999\n").unwrap();
-    let store = stores(directory.path(), "c").open(0, 6).unwrap();
+    let store = stores(directory.path(), "c").open(0, 6).unwrap().unwrap();
     assert_eq!(store.offsets(), ChangelogOffsets::default());
+}
+
+#[test]
+fn a_store_that_a_sibling_holds_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut held = stores(directory.path(), "c").open(0, 0).unwrap().unwrap();
+    put(&mut held, b"\x10k", b"v", 7);
+    held.flush().unwrap();
+    assert!(stores(directory.path(), "c").open(0, 0).unwrap().is_none());
+    drop(held);
+    let store = stores(directory.path(), "c").open(0, 8).unwrap().unwrap();
+    assert_eq!(store.offsets(), ChangelogOffsets { compacted: 7, expiring: 7 });
 }
 
 #[test]
@@ -97,7 +109,7 @@ fn apply(store: &mut RocksStore, writes: &[Write<'_>], spent: &[Timer]) {
 #[test]
 fn timers_come_in_order_of_time_and_are_no_state() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 0).unwrap().unwrap();
     assert_eq!(store.due(&FIRST, i64::MAX, 9).unwrap(), DueTimers::default());
     let values: Vec<Vec<u8>> = [300, 100, 200, 100, -5, i64::MAX].map(timed).into();
     let keys: [&[u8]; 6] = [b"\x20c", b"\x30b", b"\x20b", b"\x20a", b"\x20z", b"\x20never"];
@@ -115,7 +127,7 @@ fn timers_come_in_order_of_time_and_are_no_state() {
     assert_eq!(store.scan(b"", 99).unwrap().len(), 7);
     store.flush().unwrap();
     drop(store);
-    let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 0).unwrap().unwrap();
     assert_eq!(store.due(&FIRST, 300, 9).unwrap().timers, all);
     store.clear().unwrap();
     assert_eq!(store.due(&FIRST, 300, 9).unwrap(), DueTimers::default());
@@ -124,7 +136,7 @@ fn timers_come_in_order_of_time_and_are_no_state() {
 #[test]
 fn a_spent_timer_goes_unless_the_same_batch_sets_it_again() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = stores(directory.path(), "c").open(0, 0).unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 0).unwrap().unwrap();
     let (early, late) = (timed(100), timed(200));
     apply(&mut store, &[(b"\x20a", Some(&early)), (b"\x20b", Some(&early))], &[]);
     // Moved: the old one stays in the index until it is taken out.
@@ -138,7 +150,7 @@ fn a_spent_timer_goes_unless_the_same_batch_sets_it_again() {
 #[test]
 fn a_store_of_an_earlier_version_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = stores(directory.path(), "c").open(0, 1_000).unwrap();
+    let mut store = stores(directory.path(), "c").open(0, 1_000).unwrap().unwrap();
     put(&mut store, b"\x20k", &timed(5), 1_000);
     let mut meta = Vec::new();
     store.get(META_KEY, &mut meta).unwrap();
@@ -146,7 +158,7 @@ fn a_store_of_an_earlier_version_is_made_anew() {
     store.db().unwrap().put_opt(META_KEY, &meta, &store.write).unwrap();
     store.flush().unwrap();
     drop(store);
-    let store = stores(directory.path(), "c").open(0, 1_000).unwrap();
+    let store = stores(directory.path(), "c").open(0, 1_000).unwrap().unwrap();
     assert_eq!(store.offsets(), ChangelogOffsets::default());
     assert!(!store.get(b"\x20k", &mut Vec::new()).unwrap());
 }

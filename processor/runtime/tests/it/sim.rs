@@ -37,8 +37,8 @@ fn definitions() -> Arc<Definitions> {
         evaluation: "cascade".into(),
         default: "allow".into(),
         default_timezone: "UTC".into(),
-        files: [("model.yaml", model::RULES), ("life.yaml", laws::RULES)]
-            .map(|(name, text)| RuleFile { name: name.into(), text: text.into() })
+        files: [("model.yaml", model::RULES.to_owned()), ("life.yaml", laws::rules(laws::Pace::AsWritten))]
+            .map(|(name, text)| RuleFile { name: name.into(), text })
             .into(),
     };
     let settings = SettingsDefinition {
@@ -49,7 +49,7 @@ fn definitions() -> Arc<Definitions> {
     };
     let providers = model::PROVIDERS.map(str::to_owned).into();
     let secrets = Secrets { approval_keys: vec![(None, b"signs links".to_vec())] };
-    let (chains, state_machines) = (laws::chains(), vec![laws::machine()]);
+    let (chains, state_machines) = (laws::chains(laws::Pace::AsWritten), vec![laws::machine(laws::Pace::AsWritten)]);
     let parts = Parts { rules, settings, providers, chains, state_machines, secrets, ..Parts::default() };
     Arc::new(Definitions::compile(1, parts).unwrap())
 }
@@ -112,7 +112,7 @@ fn simulation() {
     }
     eprintln!("{counts:?}");
     let kinds = ["decision", "timer", "crash in a call", "error of a call", "freeze in a call", "delayed commit"];
-    for what in kinds.into_iter().chain(["abort", "restore"]).chain(life::KINDS) {
+    for what in kinds.into_iter().chain(["abort", "restore", "store in use"]).chain(life::KINDS) {
         assert!(counts.get(what).is_some_and(|count| *count > 0), "never seen: {what}");
     }
 }

@@ -63,19 +63,20 @@ pub struct SimStores(pub Seam);
 impl Stores for SimStores {
     type Store = SimStore;
 
-    fn open(&mut self, partition: i32, now: i64) -> Result<SimStore, StoreError> {
+    fn open(&mut self, partition: i32, now: i64) -> Result<Option<SimStore>, StoreError> {
         let mut shared = self.0.hub.shared();
         let disk = shared.disks.entry((self.0.who.process, partition)).or_default();
         if disk.open {
             shared.count("store in use");
-            return Err(failed("in use"));
+            return Ok(None);
         }
         disk.open = true;
         if now.saturating_sub(disk.alive) > MAX_IDLE_MS {
             *disk = Disk { open: true, ..Disk::default() };
         }
         let disk = disk.clone();
-        Ok(SimStore { seam: self.0.clone(), partition, flushed: disk.clone(), disk, unflushed: Vec::new() })
+        let seam = self.0.clone();
+        Ok(Some(SimStore { seam, partition, flushed: disk.clone(), disk, unflushed: Vec::new() }))
     }
 }
 

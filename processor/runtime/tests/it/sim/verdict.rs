@@ -9,7 +9,7 @@ use super::world::{Course, start, stop, tick_all};
 use acteon_core::{due_at, is_expired};
 use acteon_runtime::Timer;
 use acteon_schemas::headers;
-use acteon_testkit::life::{Evidence as Lives, check as life_check};
+use acteon_testkit::life::{Evidence as Lives, Pace, check as life_check};
 use acteon_testkit::model::{Evidence, Record, Topic as Kind, check};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -139,7 +139,7 @@ pub fn entries(shared: &Shared, topic: Topic, partition: i32) -> impl Iterator<I
 }
 
 fn evidence(shared: &Shared) -> (Evidence, Lives) {
-    let mut lives = Lives::new("acteon");
+    let mut lives = Lives::new("acteon", Pace::AsWritten);
     let mut evidence = Evidence::new("acteon", shared.broker.partitions, shared.broker.now);
     for (topic, kind) in KINDS {
         for partition in 0..shared.broker.partitions_of(topic) {

@@ -12,7 +12,7 @@ use super::timers;
 use super::traffic::{self, Traffic};
 use super::verdict;
 use acteon_core::Definitions;
-use acteon_runtime::{CommitLimits, Worker, WorkerConfig};
+use acteon_runtime::{CommitLimits, Worker, WorkerConfig, WorkerError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -216,6 +216,9 @@ pub fn tick(hub: &Arc<Hub>, who: Who) {
         result => {
             hub.shared().note(|| format!("{}.{} ends: {result:?}", who.process, who.worker));
             hub.shared().count("worker ended");
+            if let (Err(WorkerError::Store(error)), false) = (&result, is_dead) {
+                hub.shared().violations.push(format!("worker ended over a sound disk: {error}"));
+            }
             hub.seats.lock().unwrap().retain(|seat| seat.who != who);
             drop(worker);
             // The others of its process end with it: in order, if they still can.
