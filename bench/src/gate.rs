@@ -124,6 +124,6 @@ fn watch(process: &mut Process, outcomes: &Reader, count: u32) -> Result<Vec<Sam
 
 /// Bytes as MiB; a resident set is far below what an f64 holds exactly.
 #[allow(clippy::cast_precision_loss)]
-fn mebibytes(bytes: u64) -> f64 {
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }

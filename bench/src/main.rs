@@ -2,6 +2,7 @@
 //! other. `bench/README.md` says what is measured and how.
 
 mod contender;
+mod delivery;
 mod drain;
 mod firing;
 mod gate;
@@ -66,6 +67,9 @@ struct Options {
     /// Keys of the restore; 0 leaves it out.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
     keys: u32,
+    /// Dispatches of the connectors' run; 0 leaves it out.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
+    dispatches: u32,
     /// Where the figures are written to as JSON.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/out/latest.json"))]
     out: PathBuf,
@@ -124,6 +128,9 @@ fn run(options: &Options) -> Result<()> {
             .transpose()?,
         restore: (ours && options.keys > 0)
             .then(|| restore::run(&broker, options).context("the restore"))
+            .transpose()?,
+        delivery: (ours && options.dispatches > 0)
+            .then(|| delivery::run(&broker, options).context("the connectors' run"))
             .transpose()?,
     };
     report::write(options, &rounds, &alone)

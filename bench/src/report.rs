@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Options;
 use crate::contender::Contender;
+use crate::delivery::Delivery;
 use crate::firing::Firing;
 use crate::gate::Figures;
 use crate::latency::Latency;
@@ -29,6 +30,7 @@ pub(crate) struct Alone {
     pub(crate) timers: Option<Timers>,
     pub(crate) firing: Option<Firing>,
     pub(crate) restore: Option<Restore>,
+    pub(crate) delivery: Option<Delivery>,
 }
 
 /// Prints the table and writes the JSON file.
@@ -55,12 +57,16 @@ pub(crate) fn write(options: &Options, rounds: &[Round], alone: &Alone) -> Resul
     if let Some(restore) = &alone.restore {
         writeln!(out, "{restore}")?;
     }
+    if let Some(delivery) = &alone.delivery {
+        writeln!(out, "{delivery}")?;
+    }
     let all = json!({
         "gate": gate,
         "latency": alone.latency,
         "timers": alone.timers,
         "firing": alone.firing,
         "restore": alone.restore,
+        "delivery": alone.delivery,
         "setup": {
             "count": options.count,
             "partitions": options.partitions,
