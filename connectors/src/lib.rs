@@ -46,7 +46,11 @@ pub use error::Error;
 pub use metrics::describe_metrics;
 pub use profile::{MAX_TEMPLATES, ProfileDefinition, TemplateDefinition, TemplateLibrary};
 pub use provider::ProviderSettings;
+#[cfg(feature = "aws")]
+pub use provider::aws::{EventBridgeSettings, InvocationType, LambdaSettings, S3Settings, SnsSettings, SqsSettings};
 pub use provider::discord::DiscordSettings;
+#[cfg(feature = "aws")]
+pub use provider::email::{EmailBackend, EmailSettings};
 pub use provider::http::{HttpSettings, MAX_RESPONSE_BYTES};
 pub use provider::log::LogSettings;
 pub use provider::opsgenie::{OpsgenieApi, OpsgenieRegion, OpsgenieSettings};

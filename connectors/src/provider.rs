@@ -1,9 +1,13 @@
 //! What a connector calls: one module a type of provider, each with its own pure `classify`.
 
 mod api;
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
 #[cfg(test)]
 mod conformance;
 pub(crate) mod discord;
+#[cfg(feature = "aws")]
+pub(crate) mod email;
 // In a type that is registered, the settings are public.
 #[cfg(test)]
 #[allow(unreachable_pub)]

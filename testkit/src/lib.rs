@@ -1,16 +1,19 @@
-//! Real counterparts for tests and benchmarks: Apache Kafka ([`kafka::Kafka`]), child processes
-//! ([`process::Process`]) and an HTTP server that records what it is sent ([`http::Receiver`]); and a plain model of the
+//! Real counterparts for tests and benchmarks: Apache Kafka ([`kafka::Kafka`]), stand-ins for AWS ([`moto::Moto`],
+//! [`elasticmq::ElasticMq`]), child processes ([`process::Process`]) and an HTTP server that records what it is sent ([`http::Receiver`]); and a plain model of the
 //! processor to compare runs with ([`model`]).
 //!
 //! Every child process is guarded: it is killed when the test process ends, even by `kill -9`.
 
 pub mod clock;
+pub mod elasticmq;
 pub mod http;
 pub mod kafka;
 pub mod life;
 pub mod model;
+pub mod moto;
 mod ports;
 pub mod process;
+pub mod tools;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -119,10 +119,19 @@ fn each_mistake_is_named_with_its_place_and_what_may_have_been_meant() {
         ("[[providers]]\nname = \"a\"", "lacks `type`: one of log, webhook"),
         ("[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"ftp://x\"", "4:7: error: `providers[0].url`"),
         (
-            "[[providers]]\nname = \"q\"\ntype = \"aws-sqs\"\nqueue_url = \"x\"",
-            "3:8: error: `providers[0].type` is \"aws-sqs\", which this version does not have; its types are log, webhook",
+            "[[providers]]\nname = \"q\"\ntype = \"carrier-pigeon\"\nloft = \"x\"",
+            "3:8: error: `providers[0].type` is \"carrier-pigeon\", which this version does not have; its types are log, webhook",
         ),
         ("[[providers]]\nname = \"a\"\ntype = \"webhok\"", "(did you mean `webhook`?)"),
+        ("[[providers]]\nname = \"a\"\ntype = \"aws-sns\"", "lacks `topic_arn`, which type \"aws-sns\" needs"),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"aws-sns\"\ntopic_arn = \"alerts\"",
+            "4:13: error: `providers[0].topic_arn` is not an ARN",
+        ),
+        (
+            "[[providers]]\nname = \"a\"\ntype = \"aws-s3\"\nbucket_name = \"b-1\"\naws_regoin = \"x\"",
+            "(did you mean `aws_region`?)",
+        ),
         (
             "[[providers]]\nname = \"a\"\ntype = \"webhook\"",
             "1:1: error: [[providers]] number 1 lacks `url`, which type \"webhook\" needs",

@@ -78,7 +78,7 @@ fn config_check_shows_what_takes_effect() {
 fn a_bad_configuration_stops_every_command() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bad.toml");
-    fs::write(&file, "[[providers]]\nname = \"a\"\ntype = \"aws-sqs\"\n").unwrap();
+    fs::write(&file, "[[providers]]\nname = \"a\"\ntype = \"carrier-pigeon\"\n").unwrap();
     for command in [&["dev"][..], &["run"], &["topology", "show"], &["tail", "audit"]] {
         let ran = acteon(&[command, &["-c", file.to_str().unwrap()]].concat());
         assert_eq!(ran.code, 2, "{command:?}: {}", ran.stderr);

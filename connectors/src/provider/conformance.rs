@@ -4,6 +4,8 @@
 
 #![allow(clippy::panic)]
 
+#[cfg(feature = "aws")]
+mod aws;
 mod cases;
 mod subject;
 
@@ -18,7 +20,7 @@ use subject::{SECRET, Subject};
 
 /// One line a type.
 fn subjects() -> Vec<Subject> {
-    vec![
+    let mut subjects = vec![
         Subject::silent("log", |_| ProviderSettings::Log(LogSettings {})),
         Subject::http("webhook", |url| {
             let mut settings = WebhookSettings::new(format!("{url}/T0/hunter2"));
@@ -35,7 +37,10 @@ fn subjects() -> Vec<Subject> {
         ),
         of("pagerduty", |url| json!({"routing_key": SECRET, "services": {"db": SECRET}, "api_url": url})),
         of("opsgenie", |url| json!({"opsgenie": {"api_key": SECRET, "api_url": url}})),
-    ]
+    ];
+    #[cfg(feature = "aws")]
+    subjects.extend(aws::subjects());
+    subjects
 }
 
 /// A type that speaks HTTP, with its keys for a server at a URL.

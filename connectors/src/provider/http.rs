@@ -13,4 +13,6 @@ pub(crate) use answer::{Answer, Response};
 pub(crate) use client::{Client, OWN_HEADERS};
 pub use settings::HttpSettings;
 pub(crate) use settings::{header_value, public_url};
+#[cfg(feature = "aws")]
+pub(crate) use status::retry_after;
 pub(crate) use status::{Verdict, classify};

@@ -6,26 +6,27 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Makes [`ProviderSettings`] from lines of `Variant = "type", module::{Settings, Provider};`.
+/// Makes [`ProviderSettings`] from lines of `Variant = "type", module::{Settings, Provider};`. A line that begins with
+/// `["feature"]` is there with that feature of the crate only.
 macro_rules! types {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $module:ident::{$settings:ident, $provider:ident};)+) => {
+    ($($(#[$doc:meta])* $([$feature:literal])? $variant:ident = $name:literal, $module:ident::{$settings:ident, $provider:ident};)+) => {
         /// A type of provider and what it is configured with.
         #[derive(Debug, Clone)]
         // A process has a few of them, each made once.
         #[allow(clippy::large_enum_variant)]
         pub enum ProviderSettings {
-            $($(#[$doc])* $variant(super::$module::$settings),)+
+            $($(#[$doc])* $(#[cfg(feature = $feature)])? $variant(super::$module::$settings),)+
         }
 
         impl ProviderSettings {
             /// The names of all types in configuration.
-            pub const TYPES: &'static [&'static str] = &[$($name),+];
+            pub const TYPES: &'static [&'static str] = &[$($(#[cfg(feature = $feature)])? $name),+];
 
             /// The type's name in configuration.
             #[must_use]
             pub fn type_name(&self) -> &'static str {
                 match self {
-                    $(Self::$variant(_) => $name,)+
+                    $($(#[cfg(feature = $feature)])? Self::$variant(_) => $name,)+
                 }
             }
 
@@ -35,7 +36,10 @@ macro_rules! types {
             /// A key is missing, unknown or of a wrong type, or a secret can't be resolved.
             pub fn parse<'de, D: Deserializer<'de>>(type_name: &str, keys: D) -> Result<Option<Self>, D::Error> {
                 match type_name {
-                    $($name => super::$module::$settings::deserialize(keys).map(|settings| Some(Self::$variant(settings))),)+
+                    $(
+                        $(#[cfg(feature = $feature)])?
+                        $name => super::$module::$settings::deserialize(keys).map(|settings| Some(Self::$variant(settings))),
+                    )+
                     _ => Ok(None),
                 }
             }
@@ -46,7 +50,7 @@ macro_rules! types {
             /// [`Error::Provider`] with the key at fault.
             pub fn validate(&self, name: &str) -> Result<(), Error> {
                 match self {
-                    $(Self::$variant(settings) => settings.validate(name),)+
+                    $($(#[cfg(feature = $feature)])? Self::$variant(settings) => settings.validate(name),)+
                 }
             }
 
@@ -54,7 +58,7 @@ macro_rules! types {
             #[must_use]
             pub fn shown(&self) -> Value {
                 let shown = match self {
-                    $(Self::$variant(settings) => serde_json::to_value(settings),)+
+                    $($(#[cfg(feature = $feature)])? Self::$variant(settings) => serde_json::to_value(settings),)+
                 };
                 without_nulls(shown.unwrap_or_default())
             }
@@ -65,7 +69,7 @@ macro_rules! types {
             /// [`Error::Provider`] with the key at fault.
             pub(crate) fn build(&self, name: &str, tools: &Tools) -> Result<Arc<dyn Provider>, Error> {
                 Ok(match self {
-                    $(Self::$variant(settings) => Arc::new(super::$module::$provider::new(name, settings, tools)?),)+
+                    $($(#[cfg(feature = $feature)])? Self::$variant(settings) => Arc::new(super::$module::$provider::new(name, settings, tools)?),)+
                 })
             }
         }
@@ -91,6 +95,18 @@ types! {
     PagerDuty = "pagerduty", pagerduty::{PagerDutySettings, PagerDuty};
     /// Creates alerts of Opsgenie.
     Opsgenie = "opsgenie", opsgenie::{OpsgenieSettings, Opsgenie};
+    /// Publishes to a topic.
+    ["aws"] AwsSns = "aws-sns", aws::{SnsSettings, Sns};
+    /// Sends to a queue.
+    ["aws"] AwsSqs = "aws-sqs", aws::{SqsSettings, Sqs};
+    /// Invokes a function.
+    ["aws"] AwsLambda = "aws-lambda", aws::{LambdaSettings, Lambda};
+    /// Puts events on a bus.
+    ["aws"] AwsEventBridge = "aws-eventbridge", aws::{EventBridgeSettings, EventBridge};
+    /// Puts, gets and deletes objects.
+    ["aws"] AwsS3 = "aws-s3", aws::{S3Settings, S3};
+    /// Sends email.
+    ["aws"] Email = "email", email::{EmailSettings, Email};
 }
 
 fn without_nulls(value: Value) -> Value {
