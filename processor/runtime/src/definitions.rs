@@ -353,7 +353,7 @@ mod tests {
     }
 
     fn provider(circuit: bool) -> Definition {
-        let circuit = circuit.then(|| CircuitDefinition {
+        let circuit = circuit.then_some(CircuitDefinition {
             failure_threshold: 1,
             success_threshold: 1,
             recovery_timeout_ms: 1,

@@ -16,6 +16,7 @@ mod monitor;
 mod outbox;
 mod overlay;
 mod processor;
+mod pulse;
 mod rocks;
 mod store;
 mod task;

@@ -4,6 +4,7 @@ use crate::definitions::{Follower, Snapshots, Table};
 use crate::error::Error;
 use crate::kafka::{KafkaRestorer, KafkaSink, KafkaSource, cluster_id, input_topics};
 use crate::monitor::Monitor;
+use crate::pulse::{self, Pulse, Watch};
 use crate::rocks::{RocksStores, StoreLimits};
 use crate::worker::{TaskState, Worker, WorkerConfig, WorkerError};
 use acteon_core::{Definitions, Secrets};
@@ -21,6 +22,8 @@ use std::time::Duration;
 const FOLLOW_WAIT: Duration = Duration::from_millis(200);
 /// Between two measurements of lag.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// How long threads are waited for where a worker is stuck.
+const STUCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Ticks between two publications of a busy worker's tasks.
 const PUBLISH_EVERY: u32 = 64;
 /// Most worker threads of a process.
@@ -81,6 +84,10 @@ struct Shared {
     tasks: Mutex<BTreeMap<usize, Vec<TaskState>>>,
     lags: Mutex<BTreeMap<i32, i64>>,
     failed: Mutex<Option<String>>,
+    /// The workers', by number.
+    pulses: Vec<Pulse>,
+    /// A worker does not come back, and won't end either.
+    stuck: AtomicBool,
 }
 
 /// A panic elsewhere leaves these maps whole.
@@ -97,6 +104,17 @@ impl Shared {
         let mut tasks: Vec<TaskState> = lock(&self.tasks).values().flatten().cloned().collect();
         tasks.sort_unstable_by_key(|task| task.partition);
         tasks
+    }
+
+    /// Stops the processor where a worker is stuck.
+    fn look_after(&self, watches: &mut [Watch]) {
+        for (worker, (watch, pulse)) in watches.iter_mut().zip(&self.pulses).enumerate() {
+            if watch.is_stuck(pulse) {
+                self.stuck.store(true, Ordering::Relaxed);
+                let problem = "it does not come back from a call to Kafka; start the process again".to_owned();
+                return self.fail(&Error::Worker { worker, problem });
+            }
+        }
     }
 
     fn fail(&self, error: &Error) {
@@ -138,6 +156,8 @@ impl Processor {
             tasks: Mutex::default(),
             lags: Mutex::default(),
             failed: Mutex::default(),
+            pulses: (0..config.workers.clamp(1, MAX_WORKERS)).map(|_| Pulse::default()).collect(),
+            stuck: AtomicBool::new(false),
         });
         let mut threads = vec![follow(&config, &shared)?];
         for number in 0..config.workers.clamp(1, MAX_WORKERS) {
@@ -212,10 +232,10 @@ impl Processor {
     fn halt(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.shared.definitions_changed.notify_all();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a processor thread panicked");
-            }
+        let patience = self.shared.stuck.load(Ordering::Relaxed).then_some(STUCK_PATIENCE);
+        let (panicked, left) = pulse::join(self.threads.drain(..), patience);
+        if panicked + left > 0 {
+            tracing::error!(panicked, left, "processor threads have not ended well");
         }
     }
 }
@@ -266,6 +286,7 @@ impl Seat {
             WorkerConfig { partitions: self.partitions, limits: self.config.commit, topics: input_topics(names) };
         let clock = SystemClock::default();
         let mut worker = Worker::new(config, clock, source, connect, restorer, self.stores.clone());
+        let pulse = &self.shared.pulses[self.number];
         let mut ticks = 0_u32;
         while !self.shared.is_stopping() {
             if self.shared.version.load(Ordering::Acquire) != definitions.version
@@ -274,6 +295,7 @@ impl Seat {
                 definitions = newer;
             }
             worker.tick(&definitions).map_err(|error| self.error(error))?;
+            pulse.beat();
             if ticks.is_multiple_of(PUBLISH_EVERY) {
                 lock(&self.shared.tasks).insert(self.number, worker.tasks());
             }
@@ -316,6 +338,7 @@ fn follow(config: &ProcessorConfig, shared: &Arc<Shared>) -> Result<JoinHandle<(
         use crate::clock::Clock as _;
         let clock = SystemClock::default();
         let mut measured: Option<Duration> = None;
+        let mut watches: Vec<Watch> = shared.pulses.iter().map(|_| Watch::default()).collect();
         while !shared.is_stopping() {
             if let Some(definitions) = follower.poll(FOLLOW_WAIT).and_then(|table| snapshot(&mut snapshots, table)) {
                 adopt(&shared, definitions);
@@ -324,6 +347,7 @@ fn follow(config: &ProcessorConfig, shared: &Arc<Shared>) -> Result<JoinHandle<(
                 let lags = monitor.measure(&shared.all_tasks());
                 *lock(&shared.lags) = lags;
                 show_circuits(&shared, clock.wall());
+                shared.look_after(&mut watches);
                 measured = Some(clock.monotonic());
             }
         }
