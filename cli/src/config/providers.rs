@@ -154,7 +154,9 @@ impl Check<'_, '_> {
         let entry = format!("providers[{index}]");
         let message = error.message();
         let span = error.span();
-        let key = span.as_ref().and_then(|span| key_at(self.spans, span)).unwrap_or(&entry).to_owned();
+        let key = span.as_ref().and_then(|span| key_at(self.spans, span)).unwrap_or(&entry);
+        // The first entry begins where the list of them does.
+        let key = if entry.starts_with(key) { &entry } else { key }.to_owned();
         let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
         match quoted.split_first() {
             Some((missing, _)) if message.starts_with("missing field") && key == entry => {

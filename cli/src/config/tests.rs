@@ -158,7 +158,7 @@ fn each_mistake_is_named_with_its_place_and_what_may_have_been_meant() {
         ),
         (
             "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\n[providers.http]\nprxy = \"a\"",
-            "6:1: error: `providers[0].http` has an unknown key `prxy` (did you mean `proxy`?)",
+            "6:1: error: `providers[0]` has an unknown key `prxy` (did you mean `proxy`?)",
         ),
         (
             "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\nhttp.proxy = \"a\"",
