@@ -69,7 +69,7 @@ fn flags_and_environment_go_over_the_file() {
 
 #[test]
 fn each_mistake_is_named_with_its_place_and_what_may_have_been_meant() {
-    let cases: [(&str, &str); 41] = [
+    let cases: [(&str, &str); 44] = [
         ("[egress]\nallow = [\"localhost\"]", "2:9: error: `egress.allow` has \"localhost\"; use a network"),
         ("[[templates]]\nname = \"a\"\ncontent = \"{{ x\"", "3:11: error: `templates[0].content` is a bad template"),
         (
