@@ -122,6 +122,8 @@ pub struct Snapshots {
     /// What was compiled last, or refused.
     compiled: Option<i64>,
     running: Option<Definitions>,
+    /// Circuits as the last snapshot has them.
+    circuits: Vec<CircuitState>,
 }
 
 impl Snapshots {
@@ -131,19 +133,23 @@ impl Snapshots {
         Self { secrets, ..Self::default() }
     }
 
-    /// The snapshot of a table; `None` while there are no rules or no settings yet.
+    /// The snapshot of a table; `None` while there are no rules or no settings yet, and where nothing has changed.
     ///
     /// # Errors
     /// What has been published is refused. Asked again, the last good snapshot is given, with circuits as they stand.
     pub fn take(&mut self, table: &Table) -> Result<Option<Definitions>, Error> {
         if self.compiled.replace(table.published) != Some(table.published) {
-            if let Some(definitions) = table.compile(&self.secrets)? {
-                self.running = Some(definitions);
+            let compiled = table.compile(&self.secrets)?;
+            if compiled.is_some() {
+                self.circuits = table.circuits()?;
+                self.running.clone_from(&compiled);
             }
-            return Ok(self.running.clone());
+            return Ok(compiled);
         }
-        let Some(running) = &self.running else { return Ok(None) };
-        Ok(Some(running.with_circuits(table.version, table.circuits()?)))
+        let circuits = table.circuits()?;
+        let Some(running) = self.running.as_ref().filter(|_| circuits != self.circuits) else { return Ok(None) };
+        self.circuits.clone_from(&circuits);
+        Ok(Some(running.with_circuits(table.version, circuits)))
     }
 }
 
@@ -396,6 +402,7 @@ mod tests {
         add(&mut table, &circuit(3));
         assert!(snapshots.take(&table).is_err());
         assert_eq!(snapshots.take(&table).unwrap().unwrap().circuits.state("p").unwrap().epoch, 3);
+        assert!(snapshots.take(&table).unwrap().is_none(), "nothing is new");
 
         // A provider without a circuit: what is known of it is ignored, and nobody removes it.
         add(&mut table, &rules("rules: []"));
