@@ -1,26 +1,15 @@
 //! The effective configuration, for people and programs, without secrets.
 
-use super::{Config, circuits};
+use super::{Config, Processor, circuits};
 use acteon_connectors::{DeliveryLimits, ProviderConfig};
 use acteon_topology::Settings;
 use serde_json::{Value, json};
 
 /// Every key with its value in effect, in the shape of the file.
 pub(crate) fn shown(config: &Config) -> Value {
-    let Config { server, kafka, topology, processor, rules, limits, providers, audit, .. } = config;
-    let Config { chains, state_machines, time_intervals, recurring, .. } = config;
+    let Config { server, kafka, topology, rules, limits, providers, audit, .. } = config;
+    let Config { chains, state_machines, time_intervals, .. } = config;
     let Settings { partitions, replication_factor, expiring_retention_ms, .. } = &topology.settings;
-    let mut processor_keys = json!({
-        "workers": processor.workers,
-        "state_dir": processor.state_dir,
-        "application_id": processor.application_id,
-        "commit_interval_ms": processor.commit_interval_ms,
-        "commit_max_records": processor.commit_max_records,
-        "commit_max_bytes": processor.commit_max_bytes,
-    });
-    if let Some(id) = &processor.instance_id {
-        processor_keys["instance_id"] = json!(id);
-    }
     let mut shown = json!({
         "server": {
             "host": server.host,
@@ -34,7 +23,7 @@ pub(crate) fn shown(config: &Config) -> Value {
             "replication_factor": replication_factor,
             "expiring_retention_hours": expiring_retention_ms / 3_600_000,
         },
-        "processor": processor_keys,
+        "processor": processor(&config.processor),
         "rules": {
             "directory": rules.directory,
             "default_timezone": rules.default_timezone,
@@ -66,6 +55,28 @@ pub(crate) fn shown(config: &Config) -> Value {
     if !config.circuits.is_empty() {
         shown["circuit_breaker"] = circuits::shown(&config.circuits);
     }
+    add_optional(&mut shown, config);
+    shown
+}
+
+fn processor(processor: &Processor) -> Value {
+    let mut keys = json!({
+        "workers": processor.workers,
+        "state_dir": processor.state_dir,
+        "application_id": processor.application_id,
+        "commit_interval_ms": processor.commit_interval_ms,
+        "commit_max_records": processor.commit_max_records,
+        "commit_max_bytes": processor.commit_max_bytes,
+    });
+    if let Some(id) = &processor.instance_id {
+        keys["instance_id"] = json!(id);
+    }
+    keys
+}
+
+/// What has no value unless it is set.
+fn add_optional(shown: &mut Value, config: &Config) {
+    let Config { server, audit, chains, recurring, .. } = config;
     let optional = [
         ("server", "external_url", server.external_url.as_ref().map(|url| json!(url))),
         ("audit", "ttl_seconds", audit.ttl_seconds.map(|n| json!(n))),
@@ -79,7 +90,6 @@ pub(crate) fn shown(config: &Config) -> Value {
             shown[section][key] = value;
         }
     }
-    shown
 }
 
 fn provider(provider: &ProviderConfig, shared: &DeliveryLimits) -> Value {

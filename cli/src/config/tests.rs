@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod circuits;
+mod providers;
 mod stateful;
 
 use super::*;
@@ -67,109 +68,48 @@ fn flags_and_environment_go_over_the_file() {
     assert_eq!(config.secrets.approval_keys, [(None, vec![0xab; 32])]);
 }
 
+/// A text, and a part of what it is refused with.
+type Mistake = (&'static str, &'static str);
+
+const MISTAKES: [Mistake; 24] = [
+    ("[egress]\nallow = [\"localhost\"]", "2:9: error: `egress.allow` has \"localhost\"; use a network"),
+    ("[[templates]]\nname = \"a\"\ncontent = \"{{ x\"", "3:11: error: `templates[0].content` is a bad template"),
+    (
+        "[[profiles]]\nname = \"a\"\n[profiles.fields]\nx = \"{{ x\"",
+        "4:5: error: `profiles[0].fields.x` is a bad template",
+    ),
+    ("[servr]\n", "acteon.toml:1:2: error: unknown key `servr` in the top level (did you mean `server`?)"),
+    ("[server]\n  prot = 1", "acteon.toml:2:3: error: unknown key `prot` in [server] (did you mean `port`?)"),
+    (
+        "[server]\nzzz = 1",
+        "unknown key `zzz` in [server]; known are host, port, shutdown_timeout_seconds, external_url",
+    ),
+    ("[audit.redact]\nfeilds = []", "2:1: error: unknown key `feilds` in [audit.redact] (did you mean `fields`?)"),
+    ("[server]\nport = \"x\"", "2:8: error: `server.port`: invalid type: string \"x\", expected u16"),
+    ("[server]\nport = 70000", "2:8: error: `server.port`: invalid value"),
+    ("[server]\nport = ", "2:8: error: "),
+    ("[server]\nhost = \" \"", "`server.host` is empty"),
+    ("[kafka]\n\"socket.timeout.msx\" = 1", "2:24: error: [kafka] `socket.timeout.msx`: No such configuration"),
+    ("[kafka]\nsocket.timeout.ms = \"x\"", "[kafka] `socket.timeout.ms`: Invalid value"),
+    ("[kafka]\nbootstrap.servers = [\"a\"]", "`kafka.bootstrap.servers` must be a string"),
+    ("[topology]\nprefix = \"a b\"", "2:10: error: `topology.prefix` is refused"),
+    ("[topology]\npartitions = 0", "[topology]"),
+    ("[topology]\nexpiring_retention_hours = 1", "[topology]"),
+    ("[processor]\nworkers = 0", "`processor.workers` is 0; it may be 1 to 64"),
+    ("[processor]\ninstance_id = \"a/b\"", "`processor.instance_id` is refused"),
+    ("[rules]\nevaluation = \"cascad\"", "it may be cascade or first_match (did you mean `cascade`?)"),
+    (
+        "[rules]\ndefault_timezone = \"Berlin\"",
+        "no IANA time zone such as Europe/Berlin (did you mean `Europe/Berlin`?)",
+    ),
+    ("[rules]\ndefault_timezone = \"US/Estern\"", "(did you mean `US/Eastern`?)"),
+    ("[executor]\nmax_retries = 101", "2:15: error: `executor.max_retries` is 101"),
+    ("[executor]\ntimeout_seconds = 0", "`executor.timeout_seconds` is 0ns"),
+];
+
 #[test]
 fn each_mistake_is_named_with_its_place_and_what_may_have_been_meant() {
-    let cases: [(&str, &str); 44] = [
-        ("[egress]\nallow = [\"localhost\"]", "2:9: error: `egress.allow` has \"localhost\"; use a network"),
-        ("[[templates]]\nname = \"a\"\ncontent = \"{{ x\"", "3:11: error: `templates[0].content` is a bad template"),
-        (
-            "[[profiles]]\nname = \"a\"\n[profiles.fields]\nx = \"{{ x\"",
-            "4:5: error: `profiles[0].fields.x` is a bad template",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"log\"\nprofile = \"x\"",
-            "4:11: error: `providers[0].profile` is \"x\", and there is no profile of that name",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"log\"\nrate_per_second = 0.0",
-            "4:19: error: `providers[0].rate_per_second` is 0; it must be from 0.001",
-        ),
-        ("[servr]\n", "acteon.toml:1:2: error: unknown key `servr` in the top level (did you mean `server`?)"),
-        ("[server]\n  prot = 1", "acteon.toml:2:3: error: unknown key `prot` in [server] (did you mean `port`?)"),
-        (
-            "[server]\nzzz = 1",
-            "unknown key `zzz` in [server]; known are host, port, shutdown_timeout_seconds, external_url",
-        ),
-        ("[audit.redact]\nfeilds = []", "2:1: error: unknown key `feilds` in [audit.redact] (did you mean `fields`?)"),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurll = \"http://x\"",
-            "4:1: error: unknown key `urll` in [[providers]] (did you mean `url`?)",
-        ),
-        ("[server]\nport = \"x\"", "2:8: error: `server.port`: invalid type: string \"x\", expected u16"),
-        ("[server]\nport = 70000", "2:8: error: `server.port`: invalid value"),
-        ("[server]\nport = ", "2:8: error: "),
-        ("[server]\nhost = \" \"", "`server.host` is empty"),
-        ("[kafka]\n\"socket.timeout.msx\" = 1", "2:24: error: [kafka] `socket.timeout.msx`: No such configuration"),
-        ("[kafka]\nsocket.timeout.ms = \"x\"", "[kafka] `socket.timeout.ms`: Invalid value"),
-        ("[kafka]\nbootstrap.servers = [\"a\"]", "`kafka.bootstrap.servers` must be a string"),
-        ("[topology]\nprefix = \"a b\"", "2:10: error: `topology.prefix` is refused"),
-        ("[topology]\npartitions = 0", "[topology]"),
-        ("[topology]\nexpiring_retention_hours = 1", "[topology]"),
-        ("[processor]\nworkers = 0", "`processor.workers` is 0; it may be 1 to 64"),
-        ("[processor]\ninstance_id = \"a/b\"", "`processor.instance_id` is refused"),
-        ("[rules]\nevaluation = \"cascad\"", "it may be cascade or first_match (did you mean `cascade`?)"),
-        (
-            "[rules]\ndefault_timezone = \"Berlin\"",
-            "no IANA time zone such as Europe/Berlin (did you mean `Europe/Berlin`?)",
-        ),
-        ("[rules]\ndefault_timezone = \"US/Estern\"", "(did you mean `US/Eastern`?)"),
-        ("[executor]\nmax_retries = 101", "2:15: error: `executor.max_retries` is 101"),
-        ("[executor]\ntimeout_seconds = 0", "`executor.timeout_seconds` is 0ns"),
-        ("[[providers]]\ntype = \"log\"", "1:1: error: [[providers]] number 1 lacks `name`"),
-        ("[[providers]]\nname = \"a\"", "lacks `type`: one of log, webhook"),
-        ("[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"ftp://x\"", "4:7: error: `providers[0].url`"),
-        (
-            "[[providers]]\nname = \"q\"\ntype = \"carrier-pigeon\"\nloft = \"x\"",
-            "3:8: error: `providers[0].type` is \"carrier-pigeon\", which this version does not have; its types are log, webhook",
-        ),
-        ("[[providers]]\nname = \"a\"\ntype = \"webhok\"", "(did you mean `webhook`?)"),
-        ("[[providers]]\nname = \"a\"\ntype = \"aws-sns\"", "lacks `topic_arn`, which type \"aws-sns\" needs"),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"aws-sns\"\ntopic_arn = \"alerts\"",
-            "4:13: error: `providers[0].topic_arn` is not an ARN",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"aws-s3\"\nbucket_name = \"b-1\"\naws_regoin = \"x\"",
-            "(did you mean `aws_region`?)",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"webhook\"",
-            "1:1: error: [[providers]] number 1 lacks `url`, which type \"webhook\" needs",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"log\"\nurl = \"http://x\"",
-            "4:1: error: `providers[0].url` has no meaning for type \"log\": it is a key of webhook",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = 5",
-            "4:7: error: `providers[0].url` must be a string: put it in quotes",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\nheaders = \"hunter2\"",
-            "5:11: error: `providers[0].headers` must be a map",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\n[providers.headers]\nX-A = \"env:NO_SUCH_1\"",
-            "6:7: error: `providers[0].headers.X-A` is taken from the environment variable NO_SUCH_1, which is not set",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\n[providers.headers]\nHost = \"a\\nb\"",
-            "6:8: error: `providers[0].headers.Host` has a value that HTTP does not allow",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\n[providers.http]\nprxy = \"a\"",
-            "6:1: error: `providers[0]` has an unknown key `prxy` (did you mean `proxy`?)",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"http://x\"\nhttp.proxy = \"a\"",
-            "5:14: error: `providers[0].http.proxy` is not a proxy's URL",
-        ),
-        (
-            "[[providers]]\nname = \"a\"\ntype = \"log\"\n[[providers]]\nname = \"a\"\ntype = \"log\"",
-            "5:8: error: `providers[1].name` is \"a\", as in [[providers]] number 1",
-        ),
-    ];
-    for (text, part) in cases {
+    for (text, part) in MISTAKES.into_iter().chain(providers::MISTAKES) {
         let problems = parse_text(text).expect_err(text).join("\n");
         assert!(problems.contains(part), "{text}\nsays\n{problems}\nwhich lacks\n{part}");
     }
