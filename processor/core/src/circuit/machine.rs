@@ -123,11 +123,11 @@ mod tests {
     const FAILED: Event<'_> = Event::Failed { probe: None, code: "TIMEOUT" };
     const SUCCEEDED: Event<'_> = Event::Succeeded { probe: None };
 
-    fn failed(epoch: u64) -> Event<'static> {
+    const fn failed(epoch: u64) -> Event<'static> {
         Event::Failed { probe: Some(epoch), code: "CONNECTION" }
     }
 
-    fn succeeded(epoch: u64) -> Event<'static> {
+    const fn succeeded(epoch: u64) -> Event<'static> {
         Event::Succeeded { probe: Some(epoch) }
     }
 
@@ -142,74 +142,73 @@ mod tests {
         format!("#{} {}/{} {probe}{reason}", state.epoch, state.failures, state.successes)
     }
 
+    const TRIPPED: Event<'_> = Event::Tripped { until: None, reason: "deploy" };
+    const FOR_A_WHILE: Event<'_> = Event::Tripped { until: Some(70), reason: "deploy" };
+
+    /// Failures and successes that it takes; what happens when; what it comes to, `=` where nothing changes.
+    type Story = (u32, u32, &'static [(i64, Event<'static>, &'static str)]);
+
+    const STORIES: [Story; 11] = [
+        (2, 1, &[(1, FAILED, "#0 1/0 closed"), (2, FAILED, "#1 2/0 open to 102 TIMEOUT")]),
+        (1, 1, &[(1, FAILED, "#1 1/0 open to 101 TIMEOUT"), (102, succeeded(1), "#2 0/0 closed")]),
+        // A success between them makes the failures count from the start.
+        (2, 1, &[(1, FAILED, "#0 1/0 closed"), (2, SUCCEEDED, "#0 0/0 closed"), (3, FAILED, "#0 1/0 closed")]),
+        (2, 1, &[(1, SUCCEEDED, "="), (2, Event::Reset, "=")]),
+        // Calls that were under way when it opened change nothing.
+        (1, 1, &[(1, FAILED, "#1 1/0 open to 101 TIMEOUT"), (2, FAILED, "="), (3, SUCCEEDED, "=")]),
+        // A failed probe opens it again, with an epoch of its own; those of the earlier one come too late.
+        (
+            1,
+            1,
+            &[
+                (1, FAILED, "#1 1/0 open to 101 TIMEOUT"),
+                (150, failed(1), "#2 2/0 open to 250 CONNECTION"),
+                (151, succeeded(1), "="),
+                (152, failed(1), "="),
+                (251, succeeded(2), "#3 0/0 closed"),
+                (252, failed(2), "="),
+                (253, succeeded(2), "="),
+            ],
+        ),
+        // Several successes, one after the other.
+        (
+            1,
+            3,
+            &[
+                (1, FAILED, "#1 1/0 open to 101 TIMEOUT"),
+                (102, succeeded(1), "#2 1/1 open to 101 TIMEOUT"),
+                (103, succeeded(1), "="),
+                (104, SUCCEEDED, "="),
+                (105, succeeded(2), "#3 1/2 open to 101 TIMEOUT"),
+                (106, failed(3), "#4 2/0 open to 206 CONNECTION"),
+            ],
+        ),
+        // An operator's word: until further notice, for a while, and not any more.
+        (
+            2,
+            1,
+            &[
+                (5, TRIPPED, "#1 0/0 open deploy"),
+                (6, FAILED, "="),
+                (7, Event::Reset, "#2 0/0 closed"),
+                (8, FOR_A_WHILE, "#3 0/0 open to 70 deploy"),
+                (71, succeeded(3), "#4 0/0 closed"),
+            ],
+        ),
+        // Tripped again while it is open, even by its own failures.
+        (
+            1,
+            1,
+            &[(1, FAILED, "#1 1/0 open to 101 TIMEOUT"), (2, TRIPPED, "#2 1/0 open deploy"), (3, succeeded(1), "=")],
+        ),
+        (3, 1, &[(1, FAILED, "#0 1/0 closed"), (2, Event::Reset, "#1 0/0 closed")]),
+        // A probe's result without a circuit that is tried.
+        (2, 1, &[(1, failed(0), "="), (2, succeeded(0), "=")]),
+    ];
+
     #[test]
     fn circuits_open_close_and_open_again() {
-        let tripped = Event::Tripped { until: None, reason: "deploy" };
-        let for_a_while = Event::Tripped { until: Some(70), reason: "deploy" };
-        // Failures and successes that it takes; what happens when; what it comes to, `=` where nothing changes.
-        type Story<'s> = (u32, u32, &'s [(i64, Event<'s>, &'s str)]);
-        let stories: [Story<'_>; 11] = [
-            (2, 1, &[(1, FAILED, "#0 1/0 closed"), (2, FAILED, "#1 2/0 open to 102 TIMEOUT")]),
-            (1, 1, &[(1, FAILED, "#1 1/0 open to 101 TIMEOUT"), (102, succeeded(1), "#2 0/0 closed")]),
-            // A success between them makes the failures count from the start.
-            (2, 1, &[(1, FAILED, "#0 1/0 closed"), (2, SUCCEEDED, "#0 0/0 closed"), (3, FAILED, "#0 1/0 closed")]),
-            (2, 1, &[(1, SUCCEEDED, "="), (2, Event::Reset, "=")]),
-            // Calls that were under way when it opened change nothing.
-            (1, 1, &[(1, FAILED, "#1 1/0 open to 101 TIMEOUT"), (2, FAILED, "="), (3, SUCCEEDED, "=")]),
-            // A failed probe opens it again, with an epoch of its own; those of the earlier one come too late.
-            (
-                1,
-                1,
-                &[
-                    (1, FAILED, "#1 1/0 open to 101 TIMEOUT"),
-                    (150, failed(1), "#2 2/0 open to 250 CONNECTION"),
-                    (151, succeeded(1), "="),
-                    (152, failed(1), "="),
-                    (251, succeeded(2), "#3 0/0 closed"),
-                    (252, failed(2), "="),
-                    (253, succeeded(2), "="),
-                ],
-            ),
-            // Several successes, one after the other.
-            (
-                1,
-                3,
-                &[
-                    (1, FAILED, "#1 1/0 open to 101 TIMEOUT"),
-                    (102, succeeded(1), "#2 1/1 open to 101 TIMEOUT"),
-                    (103, succeeded(1), "="),
-                    (104, SUCCEEDED, "="),
-                    (105, succeeded(2), "#3 1/2 open to 101 TIMEOUT"),
-                    (106, failed(3), "#4 2/0 open to 206 CONNECTION"),
-                ],
-            ),
-            // An operator's word: until further notice, for a while, and not any more.
-            (
-                2,
-                1,
-                &[
-                    (5, tripped, "#1 0/0 open deploy"),
-                    (6, FAILED, "="),
-                    (7, Event::Reset, "#2 0/0 closed"),
-                    (8, for_a_while, "#3 0/0 open to 70 deploy"),
-                    (71, succeeded(3), "#4 0/0 closed"),
-                ],
-            ),
-            // Tripped again while it is open, even by its own failures.
-            (
-                1,
-                1,
-                &[
-                    (1, FAILED, "#1 1/0 open to 101 TIMEOUT"),
-                    (2, tripped, "#2 1/0 open deploy"),
-                    (3, succeeded(1), "="),
-                ],
-            ),
-            (3, 1, &[(1, FAILED, "#0 1/0 closed"), (2, Event::Reset, "#1 0/0 closed")]),
-            // A probe's result without a circuit that is tried.
-            (2, 1, &[(1, failed(0), "="), (2, succeeded(0), "=")]),
-        ];
-        for (failures, successes, story) in stories {
+        for (failures, successes, story) in STORIES {
             let definition = definition(failures, successes);
             let mut state = fresh("p");
             for (now, event, expected) in story {
