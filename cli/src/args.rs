@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Tail(command::tail::Tail),
     #[command(subcommand)]
     Providers(command::operator::providers::Providers),
+    Dlq(command::dlq::Dlq),
     #[command(subcommand)]
     Events(command::operator::events::Events),
     #[command(subcommand)]
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Chains(command::operator::chains::Chains),
     #[command(subcommand)]
     Scheduled(command::operator::scheduled::ScheduledActions),
+    #[command(subcommand)]
+    Retries(command::operator::retries::Retries),
     #[command(subcommand)]
     Recurring(command::operator::recurring::Recurring),
     #[command(subcommand)]

@@ -170,6 +170,11 @@ pub(crate) fn parts(config: &Config, files: &RuleFiles) -> Parts {
         },
         settings: settings(config),
         providers: config.providers.iter().map(|provider| provider.name.clone()).collect(),
+        long_retries: config
+            .providers
+            .iter()
+            .filter_map(|provider| Some((provider.name.clone(), provider.long_retry.clone()?)))
+            .collect(),
         chains: config.chains.definitions.clone(),
         state_machines: config.state_machines.clone(),
         time_intervals: config.time_intervals.clone(),
@@ -221,6 +226,7 @@ pub(crate) fn of(config: &Config, files: &RuleFiles) -> Result<Vec<Definition>> 
     all.extend(config.providers.iter().map(|provider| {
         Definition::Provider(ProviderDefinition {
             circuit: config.circuits.get(&provider.name).cloned(),
+            long_retry: provider.long_retry.clone(),
             ..ProviderDefinition::new(&provider.name, provider.settings.type_name())
         })
     }));

@@ -74,18 +74,20 @@ impl Follower {
         })
     }
 
+    /// Starts to read partitions at offsets.
+    pub(crate) fn at(kafka: &KafkaConfig, topic: &str, places: &[(i32, i64)]) -> Result<Self> {
+        let consumer = consumer(kafka)?;
+        partitions(consumer.client(), kafka, topic)?;
+        let mut start = TopicPartitionList::new();
+        for &(partition, offset) in places {
+            start.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+        }
+        consumer.assign(&start)?;
+        Ok(Self { consumer, partitions: places.len(), ended: BTreeSet::new() })
+    }
+
     fn of(kafka: &KafkaConfig, topic: &str, from: From, choose: impl FnOnce(Vec<i32>) -> Vec<i32>) -> Result<Self> {
-        let consumer: BaseConsumer<Quiet> = kafka
-            .client()
-            .set("group.id", GROUP_ID)
-            .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
-            .set("isolation.level", "read_committed")
-            .set("auto.offset.reset", "earliest")
-            .set("allow.auto.create.topics", "false")
-            .set("queued.max.messages.kbytes", READ_AHEAD_KB)
-            .set("fetch.wait.max.ms", "100")
-            .create_with_context(Quiet)?;
+        let consumer = consumer(kafka)?;
         let partitions = choose(partitions(consumer.client(), kafka, topic)?);
         let mut start = TopicPartitionList::new();
         for &partition in &partitions {
@@ -123,6 +125,21 @@ impl Follower {
             }
         }
     }
+}
+
+fn consumer(kafka: &KafkaConfig) -> Result<BaseConsumer<Quiet>> {
+    let consumer = kafka
+        .client()
+        .set("group.id", GROUP_ID)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "earliest")
+        .set("allow.auto.create.topics", "false")
+        .set("queued.max.messages.kbytes", READ_AHEAD_KB)
+        .set("fetch.wait.max.ms", "100")
+        .create_with_context(Quiet)?;
+    Ok(consumer)
 }
 
 /// The partition numbers of a topic that must exist.

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::profile::TemplateLibrary;
 use crate::provider::ProviderSettings;
 use crate::rate;
-use acteon_schemas::MAX_RECORD_BYTES;
+use acteon_schemas::{LongRetryDefinition, MAX_RECORD_BYTES};
 use acteon_topology::{KafkaConfig, Names};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,6 +13,10 @@ use std::time::Duration;
 pub const MAX_PROVIDERS: usize = 256;
 /// Most attempts that can be configured as `max_retries`; more belongs in the processor, as a timer.
 pub const MAX_RETRIES: u32 = 100;
+/// Most long retries that can be configured as `long_retry.max_retries`.
+pub const MAX_LONG_RETRIES: u32 = 100;
+/// Longest wait that can be configured in `long_retry` (7 days).
+pub const MAX_LONG_RETRY_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longest time that can be configured for one call.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
@@ -83,6 +87,8 @@ pub struct ProviderConfig {
     pub rate_per_second: Option<f64>,
     /// The profile that makes the payload of a dispatch whose action names none.
     pub profile: Option<String>,
+    /// How the processor has a dispatch made again that was given up here; none where absent.
+    pub long_retry: Option<LongRetryDefinition>,
 }
 
 impl ProviderConfig {
@@ -98,6 +104,7 @@ impl ProviderConfig {
             max_concurrent: None,
             rate_per_second: None,
             profile: None,
+            long_retry: None,
         }
     }
 
@@ -114,10 +121,30 @@ impl ProviderConfig {
             let problem = format!("is {rate}; it must be from {} to {}", rate::MIN_RATE, rate::MAX_RATE);
             return Err(Error::provider(&self.name, "rate_per_second", problem));
         }
+        self.check_long_retry()?;
         self.limits(&DeliveryLimits::default()).validate().map_err(|error| match error {
             Error::Config { key, problem } => Error::provider(&self.name, key, problem),
             other => other,
         })
+    }
+
+    fn check_long_retry(&self) -> Result<(), Error> {
+        let Some(LongRetryDefinition { max_retries, initial_ms, max_ms }) = self.long_retry else { return Ok(()) };
+        let bad = |key: &str, problem: String| Err(Error::provider(&self.name, format!("long_retry.{key}"), problem));
+        if !(1..=MAX_LONG_RETRIES).contains(&max_retries) {
+            return bad("max_retries", format!("is {max_retries}; it must be from 1 to {MAX_LONG_RETRIES}"));
+        }
+        let most = MAX_LONG_RETRY_WAIT.as_secs();
+        for (key, ms) in [("initial_seconds", initial_ms), ("max_seconds", max_ms)] {
+            if ms == 0 || Duration::from_millis(ms) > MAX_LONG_RETRY_WAIT {
+                return bad(key, format!("is {}; it must be from 1 to {most}", ms / 1000));
+            }
+        }
+        if max_ms < initial_ms {
+            let problem = format!("is {}, less than `initial_seconds`, which is {}", max_ms / 1000, initial_ms / 1000);
+            return bad("max_seconds", problem);
+        }
+        Ok(())
     }
 
     /// The limits of this provider: its own, and `shared` for the rest.
@@ -127,6 +154,7 @@ impl ProviderConfig {
             max_retries: self.max_retries.unwrap_or(shared.max_retries),
             timeout: self.timeout.unwrap_or(shared.timeout),
             max_concurrent: self.max_concurrent.unwrap_or(shared.max_concurrent),
+            hands_back: self.long_retry.is_some(),
             ..shared.clone()
         }
     }
@@ -154,6 +182,9 @@ pub struct DeliveryLimits {
     pub backoff_max: Duration,
     /// Longest wait that a provider's `Retry-After` is followed for; a longer one is cut to this.
     pub retry_after_max: Duration,
+    /// Whether a dispatch whose provider asks for a longer wait than that is given up at once, since the processor makes
+    /// it again: where the provider has a long retry.
+    pub hands_back: bool,
     /// Time between two commits of offsets.
     pub commit_interval: Duration,
 }
@@ -170,6 +201,7 @@ impl Default for DeliveryLimits {
             backoff_initial: Duration::from_millis(500),
             backoff_max: Duration::from_secs(30),
             retry_after_max: Duration::from_secs(60),
+            hands_back: false,
             commit_interval: Duration::from_millis(500),
         }
     }
@@ -250,7 +282,7 @@ mod tests {
             change(&mut provider);
             vec![provider]
         };
-        let cases: [(Vec<ProviderConfig>, &[&str]); 11] = [
+        let cases: [(Vec<ProviderConfig>, &[&str]); 15] = [
             (vec![webhook("", "http://localhost/")], &["`name`", "is empty"]),
             (vec![webhook("a b", "http://localhost/")], &["provider `a b`", "`name`", "' '"]),
             (vec![webhook("hook", "not a url")], &["provider `hook`", "`url`"]),
@@ -261,6 +293,26 @@ mod tests {
             (limited(|p| p.rate_per_second = Some(0.0)), &["provider `hook`", "`rate_per_second`", "0.001"]),
             (limited(|p| p.rate_per_second = Some(f64::NAN)), &["provider `hook`", "`rate_per_second`", "NaN"]),
             (limited(|p| p.profile = Some("x".into())), &["provider `hook`", "`profile`", "no profile"]),
+            (
+                limited(|p| p.long_retry = Some(LongRetryDefinition { max_retries: 0, initial_ms: 1, max_ms: 1 })),
+                &["provider `hook`", "`long_retry.max_retries`", "from 1 to 100"],
+            ),
+            (
+                limited(|p| p.long_retry = Some(LongRetryDefinition { max_retries: 1, initial_ms: 0, max_ms: 1 })),
+                &["`long_retry.initial_seconds`", "from 1 to 604800"],
+            ),
+            (
+                limited(|p| {
+                    p.long_retry = Some(LongRetryDefinition { max_retries: 1, initial_ms: 1, max_ms: u64::MAX })
+                }),
+                &["`long_retry.max_seconds`", "from 1 to 604800"],
+            ),
+            (
+                limited(|p| {
+                    p.long_retry = Some(LongRetryDefinition { max_retries: 1, initial_ms: 9_000, max_ms: 8_000 })
+                }),
+                &["`long_retry.max_seconds`", "is 8, less than `initial_seconds`, which is 9"],
+            ),
             (limited(|p| p.max_retries = Some(101)), &["provider `hook`", "`max_retries`", "100"]),
         ];
         for (providers, parts) in cases {

@@ -44,6 +44,7 @@ pub(crate) struct Caller {
     timeout: Duration,
     backoff: BackoffPolicy,
     circuit: Arc<Circuit>,
+    hands_back: bool,
     meters: Arc<Meters>,
 }
 
@@ -72,6 +73,7 @@ impl Caller {
             timeout: limits.timeout,
             backoff: limits.backoff(),
             circuit,
+            hands_back: limits.hands_back,
             meters,
         }
     }
@@ -165,7 +167,10 @@ impl Caller {
             let (after, error) = match outcome {
                 Outcome::Delivered(response) => return end(ResultStatus::Delivered(response)),
                 Outcome::Reject(error) => return end(ResultStatus::Failed(error)),
-                Outcome::Retry { error, .. } if attempt > max_retries => return end(ResultStatus::Failed(error)),
+                Outcome::Retry { after, mut error } if attempt > max_retries || self.is_for_later(after) => {
+                    error.retry_after_ms = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+                    return end(ResultStatus::Failed(error));
+                }
                 Outcome::Retry { after, error } => (after, error),
             };
             let delay = retry_delay(attempt, after, &self.backoff, fastrand::f64());
@@ -190,6 +195,11 @@ impl Caller {
                 permit = self.turn(None, abandon) => permit?,
             };
         }
+    }
+
+    /// Whether a provider asks for a wait that is left to the processor.
+    fn is_for_later(&self, after: Option<Duration>) -> bool {
+        self.hands_back && after.is_some_and(|after| after > self.backoff.retry_after_max)
     }
 
     /// One call, with its time limit; a panic in the provider's code is that call's failure and nobody else's.

@@ -38,7 +38,8 @@ mod writer;
 
 pub use attachment::{MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS};
 pub use config::{
-    ConnectorsConfig, DeliveryLimits, MAX_LIMIT, MAX_PROVIDERS, MAX_RETRIES, MAX_TIMEOUT, ProviderConfig,
+    ConnectorsConfig, DeliveryLimits, MAX_LIMIT, MAX_LONG_RETRIES, MAX_LONG_RETRY_WAIT, MAX_PROVIDERS, MAX_RETRIES,
+    MAX_TIMEOUT, ProviderConfig,
 };
 pub use connectors::{Connectors, ProviderHealth};
 pub use egress::EgressPolicy;

@@ -3,14 +3,19 @@
 use crate::deliver::Delivery;
 use crate::provider::TraceContext;
 use acteon_schemas::{
-    Coordinates, DeadLetterReason, DecodeError, DecodeErrorKind, Dispatch, MAX_NAME_BYTES, ProviderResult, check_depth,
-    check_name, check_size,
+    Coordinates, DeadLetterReason, DecodeError, DecodeErrorKind, Dispatch, MAX_DERIVED_BYTES, MAX_NAME_BYTES,
+    ProviderResult, ResultStatus, check_depth, check_name, check_size_of,
 };
 use rdkafka::message::{Headers as _, Message, OwnedMessage};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// Longest message of a failure in a result, in bytes; the rest of a longer one is cut off.
+const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// Decodes the value of a record of a dispatch topic.
 pub(crate) fn decode(value: &[u8]) -> Result<Dispatch<'_>, DecodeError> {
-    check_size(value)?;
+    check_size_of(value, MAX_DERIVED_BYTES)?;
     match value.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => return Err(DecodeErrorKind::Empty.into()),
         Some(&byte) if !(0x20..0x80).contains(&byte) => return Err(DecodeErrorKind::WrongMagicByte { byte }.into()),
@@ -47,8 +52,17 @@ pub(crate) fn trace_context(message: &OwnedMessage) -> TraceContext {
     TraceContext { traceparent: header("traceparent"), tracestate: header("tracestate") }
 }
 
-/// The record that tells the processor what came of `dispatch`.
-pub(crate) fn result<'a>(dispatch: &Dispatch<'a>, delivery: Delivery) -> ProviderResult<'a> {
+/// The record that tells the processor what came of `dispatch`, which was decoded from `value`: where it failed, with
+/// that value, as it came.
+pub(crate) fn result<'a>(dispatch: &Dispatch<'a>, value: &'a [u8], mut delivery: Delivery) -> ProviderResult<'a> {
+    let mut echo = None;
+    if let ResultStatus::Failed(error) = &mut delivery.result {
+        if error.message.len() > MAX_MESSAGE_BYTES {
+            let end = (0..=MAX_MESSAGE_BYTES).rev().find(|end| error.message.is_char_boundary(*end));
+            error.message.to_mut().truncate(end.unwrap_or(0));
+        }
+        echo = serde_json::from_slice::<&RawValue>(value).ok().map(Cow::Borrowed);
+    }
     ProviderResult {
         dispatch_id: dispatch.dispatch_id.clone(),
         action_id: dispatch.action_id.clone(),
@@ -67,14 +81,14 @@ pub(crate) fn result<'a>(dispatch: &Dispatch<'a>, delivery: Delivery) -> Provide
         passed_over: dispatch.passed_over.clone(),
         retry: dispatch.retry,
         probe: dispatch.probe,
-        dispatch: None,
+        dispatch: echo,
         decided_at: dispatch.decided_at,
         source: dispatch.source.clone(),
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
     use rdkafka::Timestamp;
@@ -112,6 +126,55 @@ mod tests {
             let reason = undecodable(&decode(&value).unwrap_err());
             assert_eq!(reason.code, code, "{}", reason.message);
         }
+    }
+
+    fn ended(result: ResultStatus<'static>) -> Delivery {
+        Delivery { result, attempts: 3, started_at: 1, duration: std::time::Duration::from_millis(5) }
+    }
+
+    fn failed(message: String) -> ResultStatus<'static> {
+        ResultStatus::Failed(acteon_schemas::ProviderError {
+            code: "TIMEOUT".into(),
+            message: message.into(),
+            retryable: true,
+            retry_after_ms: None,
+        })
+    }
+
+    #[test]
+    fn a_failure_carries_the_dispatch_as_it_came() {
+        let value = br#" {"payload": {"b": 1.50, "a": [ ]}, "dispatch_id": "d", "action_id": "a", "namespace": "n",
+            "tenant": "t", "provider": "p", "action_type": "x", "decided_at": 1, "task": 0,
+            "source": {"topic": "acteon.actions", "partition": 0, "offset": 1}} "#;
+        let dispatch = decode(value).unwrap();
+        let echo = result(&dispatch, value, ended(failed("no".to_owned()))).dispatch.unwrap();
+        assert_eq!(echo.get(), std::str::from_utf8(value).unwrap().trim());
+        let body = serde_json::value::to_raw_value(&json!({})).unwrap();
+        let response = acteon_schemas::ProviderResponse {
+            status: acteon_schemas::ResponseStatus::Success,
+            body: Cow::Owned(body),
+            headers: std::collections::BTreeMap::new(),
+        };
+        assert!(result(&dispatch, value, ended(ResultStatus::Delivered(response))).dispatch.is_none());
+    }
+
+    #[test]
+    fn the_largest_dispatch_fits_its_result() {
+        let mut large = good();
+        for name in ["dispatch_id", "namespace", "tenant", "provider", "original_provider", "action_type", "rule"] {
+            large[name] = json!("\u{1}".repeat(MAX_NAME_BYTES));
+        }
+        large["passed_over"] = json!(vec!["\u{1}".repeat(MAX_NAME_BYTES); 16]);
+        large["payload"] = json!("");
+        let rest = MAX_DERIVED_BYTES - large.to_string().len();
+        large["payload"] = json!("x".repeat(rest));
+        let value = large.to_string().into_bytes();
+        assert_eq!(value.len(), MAX_DERIVED_BYTES);
+        let dispatch = decode(&value).unwrap();
+        let result = result(&dispatch, &value, ended(failed("\u{1}ä".repeat(100_000))));
+        let ResultStatus::Failed(error) = &result.result else { panic!("not failed") };
+        assert!((MAX_MESSAGE_BYTES - 2..=MAX_MESSAGE_BYTES).contains(&error.message.len()));
+        assert!(serde_json::to_vec(&result).unwrap().len() <= acteon_schemas::MAX_RESULT_BYTES);
     }
 
     #[test]

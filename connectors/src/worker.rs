@@ -92,7 +92,8 @@ impl Worker {
         if job.slot.revoked.is_cancelled() {
             return false;
         }
-        let dispatch = match record::decode(job.message.payload().unwrap_or_default()) {
+        let value = job.message.payload().unwrap_or_default();
+        let dispatch = match record::decode(value) {
             Ok(dispatch) => dispatch,
             Err(error) => {
                 drop(permit);
@@ -102,7 +103,7 @@ impl Worker {
         };
         let trace = record::trace_context(&job.message);
         let Some(delivery) = self.settle(&dispatch, &trace, permit, &job.slot.revoked).await else { return false };
-        let result = record::result(&dispatch, delivery);
+        let result = record::result(&dispatch, value, delivery);
         self.writer.result(&job.message, &dispatch, &result, &trace).await;
         true
     }

@@ -77,18 +77,6 @@ impl CircuitState {
     }
 }
 
-/// How the processor has a dispatch made again that its connector has given up: a timer of minutes or hours each time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetryDefinition {
-    /// Most retries; from 1.
-    pub max_retries: u32,
-    /// The wait before the first one, in milliseconds; doubles with each further one.
-    pub initial_ms: u64,
-    /// The longest wait, in milliseconds. A provider that asks for a longer one is called after this.
-    pub max_ms: u64,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,8 @@
 use crate::chain::ChainDefinition;
-use crate::circuit::{CircuitDefinition, CircuitState, RetryDefinition};
+use crate::circuit::{CircuitDefinition, CircuitState};
 use crate::error::DecodeError;
 use crate::limits::{check_depth, check_size};
+use crate::long_retry::LongRetryDefinition;
 use crate::state_machine::StateMachineDefinition;
 use crate::time_interval::TimeIntervalDefinition;
 use serde::{Deserialize, Serialize};
@@ -126,13 +127,13 @@ pub struct ProviderDefinition {
     pub circuit: Option<CircuitDefinition>,
     /// How its dispatches are made again hours later; they aren't where absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub retry: Option<RetryDefinition>,
+    pub long_retry: Option<LongRetryDefinition>,
 }
 
 impl ProviderDefinition {
     /// One without a circuit and without retries of the processor.
     #[must_use]
     pub fn new(name: impl Into<String>, provider_type: impl Into<String>) -> Self {
-        Self { name: name.into(), provider_type: provider_type.into(), circuit: None, retry: None }
+        Self { name: name.into(), provider_type: provider_type.into(), circuit: None, long_retry: None }
     }
 }

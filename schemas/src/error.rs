@@ -1,5 +1,3 @@
-use crate::limits::{MAX_DEPTH, MAX_RECORD_BYTES};
-
 /// Why a record was refused, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}")]
@@ -14,17 +12,21 @@ pub enum DecodeErrorKind {
     /// The value is missing (a tombstone on a topic that has none).
     #[error("the record has no value; send a JSON object")]
     Empty,
-    /// Larger than [`MAX_RECORD_BYTES`].
-    #[error("the record has {bytes} bytes; the limit is {MAX_RECORD_BYTES}")]
+    /// Larger than the topic's records may be.
+    #[error("the record has {bytes} bytes; the limit is {limit}")]
     TooLarge {
         /// Size of the value in bytes.
         bytes: usize,
+        /// Largest size, in bytes.
+        limit: usize,
     },
-    /// Nested deeper than [`MAX_DEPTH`].
-    #[error("the record is nested {depth} levels deep; the limit is {MAX_DEPTH}")]
+    /// Nested deeper than the topic's records may be.
+    #[error("the record is nested {depth} levels deep; the limit is {limit}")]
     TooDeep {
         /// The depth found, counted until the limit was passed.
         depth: usize,
+        /// Deepest nesting.
+        limit: usize,
     },
     /// The first byte announces neither JSON nor a format that this build reads.
     #[error(

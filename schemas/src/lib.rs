@@ -15,11 +15,13 @@ mod dispatch;
 mod error;
 pub mod error_code;
 mod limits;
+mod long_retry;
 mod metadata;
 mod outcome;
 mod partition;
 mod policy;
 mod recurring;
+mod resolution;
 mod result;
 mod state_machine;
 mod time_interval;
@@ -30,18 +32,20 @@ pub use chain::{
     BranchOperator, ChainBranch, ChainCancel, ChainDefinition, ChainFailure, ChainParallel, ChainRetry, ChainSignal,
     ChainStep, ChainTimer, ParallelFailure, ParallelJoin, RetryStrategy, StepFailure,
 };
-pub use circuit::{CircuitDefinition, CircuitPhase, CircuitState, RetryDefinition};
+pub use circuit::{CircuitDefinition, CircuitPhase, CircuitState};
 pub use command::{CIRCUITS_NAMESPACE, Command, CommandKind, Page, SignedLink};
 pub use coordinates::Coordinates;
-pub use dead_letter::{DeadLetter, DeadLetterReason, headers};
+pub use dead_letter::{DeadLetter, DeadLetterHolds, DeadLetterReason, headers};
 pub use definition::{
     Definition, ProviderDefinition, RULES_KEY, RuleFile, RulesDefinition, SETTINGS_KEY, SettingsDefinition,
 };
 pub use dispatch::{Dispatch, DispatchContext};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use limits::{
-    MAX_DEDUP_KEY_BYTES, MAX_DEPTH, MAX_NAME_BYTES, MAX_RECORD_BYTES, check_depth, check_name, check_size,
+    MAX_DEDUP_KEY_BYTES, MAX_DEPTH, MAX_DERIVED_BYTES, MAX_NAME_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES,
+    MAX_RESULT_DEPTH, check_depth, check_depth_of, check_name, check_size, check_size_of,
 };
+pub use long_retry::LongRetryDefinition;
 pub use metadata::{AuditLabels, Metadata};
 pub use outcome::{Outcome, OutcomeDetail, OutcomeRecord, ProviderResponse, ResponseStatus, RetryAfter};
 pub use partition::partition_of;
@@ -49,6 +53,7 @@ pub use policy::{
     MatchOperator, OverageBehavior, QuotaDefinition, RetentionDefinition, SilenceDefinition, SilenceMatcher,
 };
 pub use recurring::{OverlapPolicy, RecurringAction, RecurringDefinition};
+pub use resolution::{DeadLetterResolution, Resolution};
 pub use result::{ProviderError, ProviderResult, ResultStatus};
 pub use state_machine::{
     StateMachineDefinition, StateTimeout, TrackDefinition, TransitionDefinition, TransitionEffects,

@@ -2,8 +2,15 @@ use crate::error::{DecodeError, DecodeErrorKind};
 
 /// Largest value of a record, in bytes (1 MiB, Kafka's default `max.message.bytes`).
 pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
+/// Largest value of a record or an entry of the state that is made from another record, in bytes: a record at its limit,
+/// with room for what a decision adds. The topology gives the topics that processors write a larger `max.message.bytes`.
+pub const MAX_DERIVED_BYTES: usize = MAX_RECORD_BYTES + 512 * 1024;
+/// Largest value of a record of the results topic, in bytes: a failed dispatch of the largest size is in it as it was.
+pub const MAX_RESULT_BYTES: usize = MAX_DERIVED_BYTES + 256 * 1024;
 /// Deepest nesting of objects and arrays in a record.
 pub const MAX_DEPTH: usize = 64;
+/// Deepest nesting in a result: it may hold the dispatch.
+pub const MAX_RESULT_DEPTH: usize = MAX_DEPTH + 1;
 /// Longest namespace, tenant, provider, action type or id, in bytes.
 pub const MAX_NAME_BYTES: usize = 256;
 /// Longest `dedup_key`, in bytes.
@@ -14,11 +21,19 @@ pub const MAX_DEDUP_KEY_BYTES: usize = 1024;
 /// # Errors
 /// [`DecodeErrorKind::TooLarge`] or [`DecodeErrorKind::Empty`].
 pub fn check_size(value: &[u8]) -> Result<(), DecodeError> {
+    check_size_of(value, MAX_RECORD_BYTES)
+}
+
+/// Refuses a value over `limit` bytes and an empty one.
+///
+/// # Errors
+/// [`DecodeErrorKind::TooLarge`] or [`DecodeErrorKind::Empty`].
+pub fn check_size_of(value: &[u8], limit: usize) -> Result<(), DecodeError> {
     if value.is_empty() {
         return Err(DecodeErrorKind::Empty.into());
     }
-    if value.len() > MAX_RECORD_BYTES {
-        return Err(DecodeErrorKind::TooLarge { bytes: value.len() }.into());
+    if value.len() > limit {
+        return Err(DecodeErrorKind::TooLarge { bytes: value.len(), limit }.into());
     }
     Ok(())
 }
@@ -28,9 +43,17 @@ pub fn check_size(value: &[u8]) -> Result<(), DecodeError> {
 /// # Errors
 /// [`DecodeErrorKind::TooDeep`].
 pub fn check_depth(json: &[u8]) -> Result<(), DecodeError> {
+    check_depth_of(json, MAX_DEPTH)
+}
+
+/// Refuses JSON text nested deeper than `limit`, before a parser recurses into it.
+///
+/// # Errors
+/// [`DecodeErrorKind::TooDeep`].
+pub fn check_depth_of(json: &[u8], limit: usize) -> Result<(), DecodeError> {
     // Nearly every record has fewer brackets in all than the limit: counting them is cheaper than following strings.
     let brackets: usize = json.chunks(255).map(count_brackets).sum();
-    if brackets <= MAX_DEPTH {
+    if brackets <= limit {
         return Ok(());
     }
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -48,8 +71,8 @@ pub fn check_depth(json: &[u8]) -> Result<(), DecodeError> {
             b'"' => in_string = true,
             b'{' | b'[' => {
                 depth += 1;
-                if depth > MAX_DEPTH {
-                    return Err(DecodeErrorKind::TooDeep { depth }.into());
+                if depth > limit {
+                    return Err(DecodeErrorKind::TooDeep { depth, limit }.into());
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),

@@ -81,7 +81,7 @@ pub struct ProviderError<'a> {
     pub message: Cow<'a, str>,
     /// Whether the same call could succeed later.
     pub retryable: bool,
-    /// After how many milliseconds the provider wants to be called again, where that is longer than a connector waits.
+    /// After how many milliseconds the provider wants to be called again, where it said so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retry_after_ms: Option<u64>,
 }

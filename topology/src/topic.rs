@@ -1,4 +1,4 @@
-use acteon_schemas::MAX_RECORD_BYTES;
+use acteon_schemas::{MAX_RECORD_BYTES, MAX_RESULT_BYTES};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ const OVERHEAD_BYTES: usize = 64 * 1024;
 pub const INPUT_MAX_MESSAGE_BYTES: usize = MAX_RECORD_BYTES + OVERHEAD_BYTES;
 /// `max.message.bytes` of what the processor makes of an input: the payload again, with what was added to it.
 pub const DERIVED_MAX_MESSAGE_BYTES: usize = 2 * MAX_RECORD_BYTES;
+const _: () = assert!(MAX_RESULT_BYTES + OVERHEAD_BYTES <= DERIVED_MAX_MESSAGE_BYTES);
 /// `max.message.bytes` of the dead-letter topic, which takes the bytes of any record there is, with a reason. Set a
 /// producer's `message.max.bytes` to this: librdkafka's default of 1,000,000 is less than one action may have.
 pub const DEAD_LETTER_MAX_MESSAGE_BYTES: usize = DERIVED_MAX_MESSAGE_BYTES + OVERHEAD_BYTES;

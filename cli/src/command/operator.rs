@@ -15,6 +15,7 @@ pub(crate) mod providers;
 pub(crate) mod quotas;
 pub(crate) mod recurring;
 pub(crate) mod retention;
+pub(crate) mod retries;
 pub(crate) mod scheduled;
 mod send;
 pub(crate) mod silences;

@@ -2,7 +2,7 @@ use crate::args::Global;
 use crate::exit::Exit;
 use crate::follow::{Follower, From, Next};
 use crate::output::Output;
-use acteon_schemas::{AuditRecord, DeadLetter, OutcomeRecord};
+use acteon_schemas::{AuditRecord, DeadLetter, DeadLetterResolution, OutcomeRecord, headers};
 use acteon_topology::Names;
 use anyhow::Result;
 use chrono::{DateTime, Local};
@@ -119,6 +119,8 @@ impl Tail {
             What::Dlq => match dead_letter(record) {
                 Some(letter) if self.json => output.json(&letter)?,
                 Some(letter) => output.line(dead_letter_row(&letter))?,
+                // What was done with a dead letter: `acteon dlq list` tells.
+                None if is_resolution(record) => {}
                 None => unreadable("its headers are not those of a dead letter".to_owned()),
             },
         }
@@ -126,10 +128,17 @@ impl Tail {
     }
 }
 
-fn dead_letter(record: &BorrowedMessage<'_>) -> Option<DeadLetter> {
+pub(super) fn dead_letter(record: &BorrowedMessage<'_>) -> Option<DeadLetter> {
     let headers = record.headers()?;
     let pairs = headers.iter().filter_map(|header| header.value.map(|value| (header.key, value)));
     DeadLetter::from_record(pairs, record.key(), record.payload().unwrap_or_default())
+}
+
+pub(super) fn is_resolution(record: &BorrowedMessage<'_>) -> bool {
+    let is_type = |header: rdkafka::message::Header<'_, &[u8]>| {
+        header.key == headers::TYPE && header.value == Some(DeadLetterResolution::TYPE.as_bytes())
+    };
+    record.headers().is_some_and(|headers| headers.iter().any(is_type))
 }
 
 fn outcome_row(record: &OutcomeRecord<'_>) -> String {

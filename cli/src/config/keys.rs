@@ -5,7 +5,8 @@ use super::chains::RawChains;
 use super::circuits::{RawCircuit, RawCircuitBreaker};
 use super::problem::Report;
 use super::raw::{
-    RawApprovalKey, RawAudit, RawConfig, RawEgress, RawExecutor, RawProcessor, RawRedact, RawRules, RawServer,
+    RawApprovalKey, RawAudit, RawConfig, RawEgress, RawExecutor, RawLongRetry, RawProcessor, RawRedact, RawRules,
+    RawServer,
     RawTopology,
 };
 use super::{fields, legacy, providers};
@@ -65,6 +66,7 @@ fn known(path: &str) -> Option<&'static [&'static str]> {
         "templates" => fields::of::<TemplateDefinition>(),
         "profiles" => fields::of::<ProfileDefinition>(),
         "circuit_breaker" => fields::of::<RawCircuitBreaker>(),
+        "providers.long_retry" => fields::of::<RawLongRetry>(),
         "chains" => fields::of::<RawChains>(),
         "chains.definitions" => fields::of::<ChainDefinition>(),
         "chains.definitions.on_cancel" => fields::of::<ChainCancel>(),

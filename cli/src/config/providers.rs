@@ -3,8 +3,9 @@
 use super::fields;
 use super::keys::{Spans, key_at, nearest};
 use super::problem::Report;
-use super::raw::RawProvider;
+use super::raw::{RawLongRetry, RawProvider};
 use acteon_connectors::{Error, ProviderConfig, ProviderSettings, TemplateLibrary};
+use acteon_schemas::LongRetryDefinition;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
@@ -127,6 +128,7 @@ impl Check<'_, '_> {
             max_concurrent: raw.max_concurrent,
             rate_per_second: raw.rate_per_second,
             profile: raw.profile,
+            long_retry: raw.long_retry.map(long_retry),
         })
     }
 
@@ -174,6 +176,16 @@ impl Check<'_, '_> {
             }
             _ => self.report.error(span.or_else(|| self.spans.get(&key).cloned()), told(&key, message)),
         }
+    }
+}
+
+/// Five retries, after a minute, two, four, eight and sixteen, where it doesn't say otherwise.
+fn long_retry(raw: RawLongRetry) -> LongRetryDefinition {
+    let initial_seconds = raw.initial_seconds.unwrap_or(60);
+    LongRetryDefinition {
+        max_retries: raw.max_retries.unwrap_or(5),
+        initial_ms: initial_seconds.saturating_mul(1000),
+        max_ms: raw.max_seconds.unwrap_or(3_600.max(initial_seconds)).saturating_mul(1000),
     }
 }
 

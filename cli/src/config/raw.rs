@@ -105,12 +105,21 @@ pub(super) struct RawProvider {
     pub(super) timeout_seconds: Option<u64>,
     pub(super) rate_per_second: Option<f64>,
     pub(super) profile: Option<String>,
+    pub(super) long_retry: Option<RawLongRetry>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawEgress {
     pub(super) allow: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawLongRetry {
+    pub(super) max_retries: Option<u32>,
+    pub(super) initial_seconds: Option<u64>,
+    pub(super) max_seconds: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

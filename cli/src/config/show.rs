@@ -108,6 +108,13 @@ fn provider(provider: &ProviderConfig, shared: &DeliveryLimits) -> Value {
     if let Some(profile) = &provider.profile {
         keys["profile"] = json!(profile);
     }
+    if let Some(retry) = &provider.long_retry {
+        keys["long_retry"] = json!({
+            "max_retries": retry.max_retries,
+            "initial_seconds": retry.initial_ms / 1000,
+            "max_seconds": retry.max_ms / 1000,
+        });
+    }
     if let (Value::Object(keys), Value::Object(own)) = (&mut keys, provider.settings.shown()) {
         keys.extend(own);
     }

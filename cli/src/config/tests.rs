@@ -2,6 +2,7 @@
 
 mod circuits;
 mod providers;
+mod long_retry;
 mod stateful;
 
 use super::*;

@@ -36,6 +36,11 @@ impl Dev {
         Self { process, kafka, http: listening.trim_start_matches("Listening on ").to_owned() }
     }
 
+    /// The broker's address.
+    pub(crate) fn kafka(&self) -> &str {
+        &self.kafka
+    }
+
     pub(crate) fn acteon(&self, args: &[&str], input: &str) -> Ran {
         acteon_with(&[&["--bootstrap-servers", &self.kafka], args].concat(), input)
     }

@@ -4,7 +4,9 @@
 mod check;
 mod circuits;
 mod compose;
+mod deliveries;
 mod dev;
+mod dlq;
 mod exactly_once;
 mod help;
 mod kafka;

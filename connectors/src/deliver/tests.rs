@@ -149,6 +149,22 @@ fn calls_until_the_matter_is_settled() {
 }
 
 #[test]
+fn a_long_wait_is_left_to_the_processor_where_that_makes_the_dispatch_again() {
+    // Whether the provider has a long retry, the longest wait here: calls, and what the result asks for.
+    let cases = [(true, 10, 1, Some(50)), (false, 10, 4, Some(50)), (true, 60_000, 4, Some(50))];
+    for (hands_back, retry_after_max, attempts, asked) in cases {
+        let provider = Scripted::new(&[Step::RetryLater]);
+        let caller = caller(&provider, |limits| {
+            limits.hands_back = hands_back;
+            limits.retry_after_max = Duration::from_millis(retry_after_max);
+        });
+        let delivery = run(deliver(&caller, "d", &CancellationToken::new())).unwrap();
+        let ResultStatus::Failed(error) = &delivery.result else { panic!("not failed") };
+        assert_eq!((delivery.attempts, error.retry_after_ms), (attempts, asked), "{hands_back} {retry_after_max}");
+    }
+}
+
+#[test]
 fn no_call_begins_once_abandoned() {
     let abandoned = CancellationToken::new();
     abandoned.cancel();

@@ -108,6 +108,8 @@ fn what_the_receiver_refuses_is_tried_once() {
         let code = if result["dispatch_id"] == "d-1" { "VALIDATION" } else { "CONFIGURATION" };
         assert_eq!((&failed["code"], &failed["retryable"]), (&json!(code), &json!(false)), "{result}");
         assert_eq!(result["attempts"], 1);
+        let id = result["dispatch_id"].as_str().unwrap();
+        assert_eq!(result["dispatch"], crate::bed::dispatch(result["provider"].as_str().unwrap(), id, 0));
     }
     assert_eq!((receiver.requests_to("/bad").len(), receiver.requests_to("/gone").len()), (1, 1));
     assert!(receiver.requests_to("/elsewhere").is_empty(), "the redirect was followed");

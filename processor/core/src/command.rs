@@ -5,7 +5,7 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, chain, circuit, dedup, event, group, ids, policy, queue, recurring, schedule, throttle};
+use crate::{approval, chain, circuit, dedup, event, group, ids, policy, queue, recurring, retry, schedule, throttle};
 use acteon_schemas::{
     AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail, OutcomeRecord,
     partition_of, tenant_key,
@@ -104,6 +104,10 @@ fn carry_out<S: State, E: Effects>(
         | CommandKind::ListChains { .. }
         | CommandKind::ShowChain { .. } => chain::command::carry_out(turn, command, input),
         CommandKind::TripCircuit { .. } | CommandKind::ResetCircuit {} => circuit::command(turn, command),
+        CommandKind::ReplayDispatch { dispatch } => retry::replay(turn, namespace, tenant, dispatch),
+        CommandKind::ListRetries { page } => retry::list(turn.state, namespace, tenant, page),
+        CommandKind::RetryNow { dispatch_id } => retry::now(turn, namespace, tenant, dispatch_id),
+        CommandKind::CancelRetry { dispatch_id } => retry::cancel(turn, namespace, tenant, dispatch_id, &command.id),
         other => {
             let identity = ids::identity(namespace, tenant, &command.id, input.origin());
             let scope = (namespace, tenant);

@@ -6,8 +6,8 @@ use crate::redact::Redaction;
 use crate::secrets::Secrets;
 use acteon_rules::{DefaultVerdict, Diagnostic, Evaluation, Names, Options, Rule, RuleAction, RuleSet, SourceFile};
 use acteon_schemas::{
-    ChainDefinition, CircuitDefinition, CircuitState, RulesDefinition, SettingsDefinition, StateMachineDefinition,
-    TimeIntervalDefinition,
+    ChainDefinition, CircuitDefinition, CircuitState, LongRetryDefinition, RulesDefinition, SettingsDefinition,
+    StateMachineDefinition, TimeIntervalDefinition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Definitions {
     pub providers: Arc<BTreeSet<String>>,
     /// The circuits of those that have one.
     pub circuits: Circuits,
+    /// The long retries of those that have them.
+    pub(crate) long_retries: Arc<BTreeMap<String, LongRetryDefinition>>,
     /// Whether audit records carry the payload.
     pub audit_store_payload: bool,
     /// What they don't show of it.
@@ -45,6 +47,8 @@ pub struct Parts {
     pub settings: SettingsDefinition,
     /// Names of the providers that have a dispatch topic.
     pub providers: BTreeSet<String>,
+    /// How their dispatches are made again hours later, by provider.
+    pub long_retries: BTreeMap<String, LongRetryDefinition>,
     /// Chains.
     pub chains: Vec<ChainDefinition>,
     /// State machines.
@@ -136,6 +140,7 @@ impl Definitions {
             chains: Arc::new(Chains::compile(chains, &providers).map_err(DefinitionsError::Chains)?),
             providers: Arc::new(providers),
             circuits,
+            long_retries: Arc::new(parts.long_retries),
             audit_store_payload: settings.audit_store_payload,
             redaction: Redaction::new(&settings.audit_redact_fields, &settings.audit_redact_placeholder),
             settings,

@@ -1,4 +1,6 @@
-use acteon_schemas::{AuditRecord, CircuitState, Command, Coordinates, DeadLetterReason, Dispatch, OutcomeRecord};
+use acteon_schemas::{
+    AuditRecord, CircuitState, Command, Coordinates, DeadLetterHolds, DeadLetterReason, Dispatch, OutcomeRecord,
+};
 use serde_json::Value;
 
 /// What a step wants done. The runtime writes each to its topic, in the transaction that commits the input.
@@ -17,8 +19,25 @@ pub trait Effects {
     fn repartition(&mut self, partition: i32, key: &str);
     /// Put the input, as it is, into the dead-letter topic.
     fn dead_letter(&mut self, reason: DeadLetterReason);
-    /// Put a record that is not the input into the dead-letter topic, as what came from `source`.
-    fn dead_letter_of(&mut self, source: &Coordinates<'_>, key: &str, value: &[u8], reason: DeadLetterReason);
+    /// Put a record that is not the input into the dead-letter topic.
+    fn bury(&mut self, letter: OtherDeadLetter<'_>);
+}
+
+/// A dead letter that is not the input.
+#[derive(Debug, Clone)]
+pub struct OtherDeadLetter<'a> {
+    /// The input that it comes from.
+    pub source: &'a Coordinates<'a>,
+    /// The record's key.
+    pub key: &'a str,
+    /// The record's value.
+    pub value: &'a [u8],
+    /// What the value is.
+    pub holds: DeadLetterHolds,
+    /// The calls that were made, where it is about calls.
+    pub attempts: Option<u32>,
+    /// Why.
+    pub reason: DeadLetterReason,
 }
 
 /// Effects kept as JSON: for rule tests, models and golden files.
@@ -64,9 +83,10 @@ impl Effects for Recorder {
     fn dead_letter(&mut self, reason: DeadLetterReason) {
         self.dead_letters.push(reason);
     }
-    fn dead_letter_of(&mut self, _source: &Coordinates<'_>, key: &str, value: &[u8], reason: DeadLetterReason) {
-        let value = serde_json::from_slice(value).unwrap_or_else(|_| String::from_utf8_lossy(value).into());
-        self.other_dead_letters.push((key.to_owned(), value, reason));
+    fn bury(&mut self, letter: OtherDeadLetter<'_>) {
+        let text = || String::from_utf8_lossy(letter.value).into();
+        let value = serde_json::from_slice(letter.value).unwrap_or_else(|_| text());
+        self.other_dead_letters.push((letter.key.to_owned(), value, letter.reason));
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Store {
     Queue = 0x21,
     /// Recurring actions.
     Recurring = 0x22,
+    /// Failed dispatches that are made again later, and how many of them there are.
+    Retry = 0x23,
     /// Groups: what is known of each beside its events.
     Group = 0x30,
     /// Events of groups.
@@ -45,7 +47,7 @@ pub enum Store {
 
 impl Store {
     /// All stores.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Clock,
         Self::Dedup,
         Self::Throttle,
@@ -55,6 +57,7 @@ impl Store {
         Self::Scheduled,
         Self::Queue,
         Self::Recurring,
+        Self::Retry,
         Self::Group,
         Self::GroupEvent,
         Self::Event,
@@ -86,6 +89,7 @@ impl Store {
             Self::Scheduled => "scheduled",
             Self::Queue => "queue",
             Self::Recurring => "recurring",
+            Self::Retry => "retry",
             Self::Group => "group",
             Self::GroupEvent => "group_event",
             Self::Event => "event",
@@ -115,7 +119,10 @@ impl Store {
     /// Whether its entries have a timer: their values begin with the time at which it fires.
     #[must_use]
     pub fn has_timer(self) -> bool {
-        matches!(self, Self::Scheduled | Self::Recurring | Self::Group | Self::Event | Self::Approval | Self::Chain)
+        matches!(
+            self,
+            Self::Scheduled | Self::Recurring | Self::Retry | Self::Group | Self::Event | Self::Approval | Self::Chain
+        )
     }
 }
 

@@ -32,6 +32,7 @@ mod recurring;
 mod redact;
 mod reply;
 mod result;
+mod retry;
 #[cfg(test)]
 mod rig;
 mod schedule;
@@ -47,7 +48,7 @@ mod value;
 pub use chain::Chains;
 pub use circuit::{Circuits, MAX_FALLBACKS, check_circuits};
 pub use definitions::{Definitions, DefinitionsError, Parts};
-pub use effect::{Effects, Recorder};
+pub use effect::{Effects, OtherDeadLetter, Recorder};
 pub use event::MachineError;
 pub use explain::{ExplainError, Explanation, explain};
 pub use input::{Input, InputKind, Task};

@@ -1,6 +1,6 @@
 use crate::chain;
 use crate::circuit;
-use crate::effect::Effects;
+use crate::effect::{Effects, OtherDeadLetter};
 use crate::input::Input;
 use crate::keys::{self, Store};
 use crate::progress::Progress;
@@ -9,10 +9,11 @@ use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
 use crate::value;
-use crate::{ids, policy};
+use crate::{ids, policy, retry};
 use acteon_schemas::{
-    AuditLabels, AuditPhase, AuditRecord, DeadLetterReason, DecodeError, DispatchContext, Outcome, OutcomeDetail,
-    OutcomeRecord, ProviderResult, ResultStatus, check_depth, check_size,
+    AuditLabels, AuditPhase, AuditRecord, DeadLetterHolds, DeadLetterReason, DecodeError, Dispatch, DispatchContext,
+    MAX_RESULT_BYTES, MAX_RESULT_DEPTH, Outcome, OutcomeDetail, OutcomeRecord, ProviderResult, ResultStatus,
+    check_depth_of, check_size_of, tenant_key,
 };
 use serde_json::json;
 use serde_json::value::to_raw_value;
@@ -23,8 +24,8 @@ use std::borrow::Cow;
 pub const SEEN_TTL_MS: u64 = 24 * 3600 * 1000;
 
 fn decode(bytes: &[u8]) -> Result<ProviderResult<'_>, DecodeError> {
-    check_size(bytes)?;
-    check_depth(bytes)?;
+    check_size_of(bytes, MAX_RESULT_BYTES)?;
+    check_depth_of(bytes, MAX_RESULT_DEPTH)?;
     Ok(serde_json::from_slice(bytes)?)
 }
 
@@ -43,16 +44,14 @@ pub(crate) fn complete<S: State, E: Effects>(
         }
     };
     policy::load(turn, &result.namespace, &result.tenant)?;
-    let mut key = Vec::with_capacity(96);
-    keys::scoped(&mut key, Store::Seen, &result.namespace, &result.tenant);
-    let start = key.len();
-    key.extend_from_slice(result.dispatch_id.as_bytes());
-    // A dispatch has a further result for each fallback that it went to, and for each time that it was made again.
-    if !result.passed_over.is_empty() || result.retry > 0 {
-        keys::push_text(&mut key, &result.provider);
-        key.extend_from_slice(&result.retry.to_be_bytes());
-    }
-    keys::limit_rest(&mut key, start);
+    let call = Call {
+        scope: (&result.namespace, &result.tenant),
+        dispatch_id: &result.dispatch_id,
+        provider: &result.provider,
+        passed_over: !result.passed_over.is_empty(),
+        retry: result.retry,
+    };
+    let key = call.seen_key();
     if value::is_set(turn.state.get(&key)?, Store::Seen, now)? {
         return Ok(Stepped::Repeated);
     }
@@ -73,13 +72,88 @@ pub(crate) fn complete<S: State, E: Effects>(
         Some(DispatchContext::Notice { of }) => return Ok(Stepped::Completed(notice(turn, &result, of))),
         Some(DispatchContext::Copy { .. } | DispatchContext::Released { .. }) | None => {}
     }
-    let (outcome, detail) = conclude(&result);
-    audit(turn, &result, outcome);
+    if retry::keep(turn, &mut result)? {
+        return Ok(Stepped::Completed(Outcome::RetryScheduled));
+    }
+    Ok(Stepped::Completed(finish(turn, &result)?))
+}
+
+/// What tells the results of one dispatch from each other: it has a further one for each fallback that it went to, and for
+/// each time that it was made again.
+struct Call<'c> {
+    scope: (&'c str, &'c str),
+    dispatch_id: &'c str,
+    provider: &'c str,
+    /// Whether others were passed over for the provider.
+    passed_over: bool,
+    retry: u32,
+}
+
+impl Call<'_> {
+    fn seen_key(&self) -> Vec<u8> {
+        let mut key = Vec::with_capacity(96);
+        keys::scoped(&mut key, Store::Seen, self.scope.0, self.scope.1);
+        let start = key.len();
+        key.extend_from_slice(self.dispatch_id.as_bytes());
+        if self.passed_over || self.retry > 0 {
+            keys::push_text(&mut key, self.provider);
+            key.extend_from_slice(&self.retry.to_be_bytes());
+        }
+        keys::limit_rest(&mut key, start);
+        key
+    }
+}
+
+/// Whether the result of a dispatch has come that was made again so often.
+pub(crate) fn is_seen<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    dispatch: &Dispatch<'_>,
+    retry: u32,
+) -> Result<bool, StateError> {
+    let call = Call {
+        scope: (&dispatch.namespace, &dispatch.tenant),
+        dispatch_id: &dispatch.dispatch_id,
+        provider: &dispatch.provider,
+        passed_over: !dispatch.passed_over.is_empty(),
+        retry,
+    };
+    value::is_set(turn.state.get(&call.seen_key())?, Store::Seen, turn.now)
+}
+
+/// Tells the last outcome of a dispatch. What has failed for good is kept in the dead-letter topic.
+pub(crate) fn finish<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    result: &ProviderResult<'_>,
+) -> Result<Outcome, StateError> {
+    let (outcome, detail) = conclude(result);
+    audit(turn, result, outcome);
     let is_copy = matches!(result.context, Some(DispatchContext::Copy { .. }));
     if result.released_by.is_some() && !is_copy {
         let scope = (&*result.namespace, &*result.tenant);
         crate::recurring::follow(turn, scope, &result.action_id, None, outcome)?;
     }
+    tell(turn, result, outcome, detail);
+    if let (ResultStatus::Failed(error), Some(dispatch)) = (&result.result, &result.dispatch) {
+        turn.effects.bury(OtherDeadLetter {
+            source: &result.source,
+            key: &tenant_key(&result.namespace, &result.tenant),
+            value: dispatch.get().as_bytes(),
+            holds: DeadLetterHolds::Dispatch,
+            attempts: Some(result.attempts),
+            reason: DeadLetterReason { code: error.code.to_string(), message: error.message.to_string() },
+        });
+    }
+    Ok(outcome)
+}
+
+/// Emits the outcome of a dispatch: the last one, or that it waits for a retry.
+pub(crate) fn tell<S, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    result: &ProviderResult<'_>,
+    outcome: Outcome,
+    detail: OutcomeDetail<'_>,
+) {
+    let is_copy = matches!(result.context, Some(DispatchContext::Copy { .. }));
     turn.effects.outcome(&OutcomeRecord {
         action_id: Cow::Borrowed(&result.action_id),
         namespace: Cow::Borrowed(&result.namespace),
@@ -89,13 +163,12 @@ pub(crate) fn complete<S: State, E: Effects>(
         outcome,
         rule: result.rule.as_deref().map(Cow::Borrowed),
         detail,
-        is_final: !is_copy,
+        is_final: !is_copy && outcome != Outcome::RetryScheduled,
         released_by: result.released_by.clone(),
         chain_id: None,
-        decided_at: now,
+        decided_at: turn.now,
         source: result.source.clone(),
     });
-    Ok(Stepped::Completed(outcome))
 }
 
 /// Records what came of a notification that is not an action's own: nobody waits for an outcome of it.
@@ -207,4 +280,40 @@ fn audit<S, E: Effects>(turn: &mut Turn<'_, S, E>, result: &ProviderResult<'_>, 
         definitions_version: turn.definitions.version,
         source: result.source.clone(),
     });
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use acteon_schemas::{MAX_DEPTH, MAX_RECORD_BYTES};
+    use serde_json::Value;
+
+    fn failed(payload: &Value) -> String {
+        json!({
+            "dispatch_id": "d", "action_id": "a", "namespace": "n", "tenant": "t", "provider": "p",
+            "action_type": "x", "result": {"failed": {"code": "TIMEOUT", "message": "", "retryable": true}},
+            "attempts": 1, "started_at": 1, "duration_ms": 1, "decided_at": 1, "dispatch": {"payload": payload},
+            "source": {"topic": "a", "partition": 0, "offset": 1},
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn a_result_holds_the_largest_and_the_deepest_dispatch() {
+        let nested = |levels| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        let text = |bytes| json!("x".repeat(bytes));
+        let most = MAX_RESULT_BYTES - failed(&text(0)).len();
+        let cases = [
+            (text(MAX_RECORD_BYTES), None),
+            (text(most), None),
+            (text(most + 1), Some("TOO_LARGE")),
+            (nested(MAX_DEPTH - 1), None),
+            (nested(MAX_DEPTH), Some("TOO_DEEP")),
+        ];
+        for (payload, code) in cases {
+            let value = failed(&payload);
+            assert_eq!(decode(value.as_bytes()).err().map(|error| error.kind.code()), code);
+        }
+    }
 }

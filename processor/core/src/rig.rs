@@ -102,8 +102,14 @@ impl Rig {
         result["result"] = if delivered {
             json!({"delivered": {"status": "success", "body": {}}})
         } else {
+            result["dispatch"] = dispatch.clone();
             json!({"failed": {"code": "TIMEOUT", "message": "too slow", "retryable": true}})
         };
+        self.result_record(&result)
+    }
+
+    /// Any result.
+    pub(crate) fn result_record(&mut self, result: &Value) -> Recorder {
         self.step(InputKind::Result, result.to_string().as_bytes())
     }
 
@@ -137,6 +143,7 @@ impl Rig {
         all.outcomes.extend(effects.outcomes);
         all.audit.extend(effects.audit);
         all.dispatches.extend(effects.dispatches);
+        all.other_dead_letters.extend(effects.other_dead_letters);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::policy;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, chain, event, group, recurring, schedule, value};
+use crate::{approval, chain, event, group, recurring, retry, schedule, value};
 
 /// Hands a due entry to the feature that it belongs to.
 pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, input: &Input<'_>) -> Result<Stepped, StateError> {
@@ -25,6 +25,7 @@ pub(crate) fn fire<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, input: &Inpu
         Store::Approval => approval::fire(turn, key, &entry),
         Store::Event => event::fire(turn, &entry),
         Store::Recurring => recurring::fire(turn, &entry),
+        Store::Retry => retry::fire(turn, &entry),
         Store::Scheduled => schedule::fire(turn, key, &entry),
         Store::Group => group::fire(turn, key, &entry),
         Store::Chain => chain::fire(turn, &entry),

@@ -55,6 +55,7 @@ impl Table {
                 Definition::Settings(found) => settings = Some(found),
                 Definition::Provider(found) => {
                     parts.circuits.extend(found.circuit.map(|circuit| (found.name.clone(), circuit)));
+                    parts.long_retries.extend(found.long_retry.map(|retry| (found.name.clone(), retry)));
                     parts.providers.insert(found.name);
                 }
                 Definition::Chain(found) => parts.chains.push(found),

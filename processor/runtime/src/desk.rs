@@ -4,12 +4,12 @@ use crate::clock::Clock;
 use crate::commit::Transaction;
 use crate::log::{InRecord, InTopic, LogError, OutRecord, OutTopic, SendError, Sink, Tag};
 use crate::metrics::Tally;
-use crate::outbox::{MAX_EFFECT_BYTES, Origin, Outbox};
+use crate::outbox::{Origin, Outbox};
 use crate::store::Store;
 use crate::task::{Phase, Task};
 use crate::worker::{Trouble, WorkerConfig};
 use acteon_core::{Definitions, Effects, Input, InputKind, StateError, StepError, Stepped, keys, step};
-use acteon_schemas::{Coordinates, DeadLetterReason, headers};
+use acteon_schemas::{Coordinates, DeadLetterReason, MAX_DERIVED_BYTES, headers};
 use rustc_hash::FxHashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -204,13 +204,13 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         let result = catch_unwind(AssertUnwindSafe(|| step(definitions, whom, overlay, now, input, outbox)));
         self.tally.end_step(began, &self.clock);
         let too_large = |what: &str, bytes: usize| {
-            let message = format!("{what} has {bytes} bytes; the limit is {MAX_EFFECT_BYTES}");
+            let message = format!("{what} has {bytes} bytes; the limit is {MAX_DERIVED_BYTES}");
             Ok(Err(("EFFECT_TOO_LARGE", message)))
         };
         match result {
             Ok(Ok(stepped)) => match (self.outbox.oversize(), task.overlay.largest_in_step()) {
                 (Some(bytes), _) => too_large("an effect", bytes),
-                (None, bytes) if bytes > MAX_EFFECT_BYTES => too_large("an entry of the state", bytes),
+                (None, bytes) if bytes > MAX_DERIVED_BYTES => too_large("an entry of the state", bytes),
                 _ => Ok(Ok(stepped)),
             },
             Ok(Err(StepError(StateError::Store(reason)))) => Err(LogError::Fatal(reason).into()),

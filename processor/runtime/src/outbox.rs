@@ -1,16 +1,13 @@
 use crate::log::{OutRecord, OutTopic, SendError, Sink, Tag};
-use acteon_core::Effects;
+use acteon_core::{Effects, OtherDeadLetter};
 use acteon_schemas::{
-    AuditRecord, CircuitState, Command, Coordinates, DeadLetter, DeadLetterReason, Definition, Dispatch, OutcomeRecord,
-    headers,
+    AuditRecord, CircuitState, Command, Coordinates, DeadLetter, DeadLetterHolds, DeadLetterReason, Definition,
+    Dispatch, MAX_DERIVED_BYTES, OutcomeRecord, headers,
 };
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::ops::Range;
 
-/// Largest value of an effect or of an entry of the state, in bytes: an input at its limit, with room for what a decision adds. The topology gives
-/// the topics that processors write a larger `max.message.bytes`.
-pub(crate) const MAX_EFFECT_BYTES: usize = 1024 * 1024 + 512 * 1024;
 /// W3C trace context, carried from an input to its effects.
 const TRACEPARENT: &str = "traceparent";
 
@@ -76,6 +73,8 @@ enum Kind {
     /// A dead letter that is not the input.
     OtherDeadLetter {
         source: Coordinates<'static>,
+        holds: DeadLetterHolds,
+        attempts: Option<u32>,
         reason: DeadLetterReason,
     },
 }
@@ -116,7 +115,7 @@ impl Outbox {
             Bytes::Arena(range) => range.len(),
             Bytes::None | Bytes::Input => 0,
         };
-        self.pending[self.step.1..].iter().map(size).max().filter(|size| *size > MAX_EFFECT_BYTES)
+        self.pending[self.step.1..].iter().map(size).max().filter(|size| *size > MAX_DERIVED_BYTES)
     }
 
     /// Keeps the step's effects, as those of the transaction's input with this number; returns their bytes.
@@ -195,8 +194,11 @@ impl Outbox {
         let own = |(name, value): (&str, String)| (name.to_owned(), value.into_bytes());
         let (mut headers, whole): (Vec<_>, bool) = match kind {
             Kind::Outcome | Kind::Audit | Kind::Dispatch { .. } | Kind::Command | Kind::Circuit => (Vec::new(), false),
-            Kind::OtherDeadLetter { source, reason } => {
-                (DeadLetter::to_headers(source, reason, self.now).into_iter().map(own).collect(), false)
+            Kind::OtherDeadLetter { source, holds, attempts, reason } => {
+                let mut list: Vec<_> = DeadLetter::to_headers(source, reason, self.now).into_iter().map(own).collect();
+                list.push(own((headers::HOLDS, holds.as_str().to_owned())));
+                list.extend(attempts.map(|attempts| own((headers::ATTEMPTS, attempts.to_string()))));
+                (list, false)
             }
             Kind::Repartition => (vec![own((headers::ORIGIN, input.source.to_string()))], true),
             Kind::DeadLetter { reason } => {
@@ -269,13 +271,14 @@ impl Effects for Outbox {
         self.pending.push(Pending::new(kind, partition, Bytes::Input, Bytes::Input));
     }
 
-    fn dead_letter_of(&mut self, source: &Coordinates<'_>, key: &str, value: &[u8], reason: DeadLetterReason) {
+    fn bury(&mut self, letter: OtherDeadLetter<'_>) {
         let start = self.arena.len();
-        self.arena.extend_from_slice(key.as_bytes());
+        self.arena.extend_from_slice(letter.key.as_bytes());
         let key = start..self.arena.len();
-        self.arena.extend_from_slice(value);
+        self.arena.extend_from_slice(letter.value);
         let value = key.end..self.arena.len();
-        let kind = Kind::OtherDeadLetter { source: source.clone().into_owned(), reason };
+        let OtherDeadLetter { source, holds, attempts, reason, .. } = letter;
+        let kind = Kind::OtherDeadLetter { source: source.clone().into_owned(), holds, attempts, reason };
         self.pending.push(Pending::new(kind, Some(self.partition), Bytes::Arena(key), Bytes::Arena(value)));
     }
 }

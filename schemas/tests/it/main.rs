@@ -12,7 +12,7 @@ mod source;
 use std::path::PathBuf;
 
 /// The records: name of the schema file and of the Rust type.
-const RECORDS: [(&str, &str); 8] = [
+const RECORDS: [(&str, &str); 9] = [
     ("action", "Action"),
     ("command", "Command"),
     ("dispatch", "Dispatch"),
@@ -21,6 +21,7 @@ const RECORDS: [(&str, &str); 8] = [
     ("audit", "AuditRecord"),
     ("definition", "Definition"),
     ("dead_letter", "DeadLetter"),
+    ("dead_letter_resolution", "DeadLetterResolution"),
 ];
 
 /// A file or folder of this crate.

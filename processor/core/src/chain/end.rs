@@ -4,11 +4,11 @@ use super::branch;
 use super::kept::{At, Problem, Status, StepStatus};
 use super::run::{Run, Work};
 use crate::circuit::{self, CIRCUIT_OPEN};
-use crate::effect::Effects;
+use crate::effect::{Effects, OtherDeadLetter};
 use crate::ids;
 use crate::state::{State, StateError};
 use acteon_schemas::{
-    ChainDefinition, ChainFailure, DeadLetterReason, DispatchContext, Outcome, StepFailure, tenant_key,
+    ChainDefinition, ChainFailure, DeadLetterHolds, DeadLetterReason, DispatchContext, Outcome, StepFailure, tenant_key,
 };
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -127,7 +127,15 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
         let key = tenant_key(&head.namespace, &head.tenant);
         let message = format!("chain `{}` ({}): {}", head.name, head.id, problem.message);
         let reason = DeadLetterReason { code: "CHAIN_FAILED".to_owned(), message };
-        self.turn.effects.dead_letter_of(&head.source, &key, action.to_string().as_bytes(), reason);
+        let value = action.to_string();
+        self.turn.effects.bury(OtherDeadLetter {
+            source: &head.source,
+            key: &key,
+            value: value.as_bytes(),
+            holds: DeadLetterHolds::Action,
+            attempts: None,
+            reason,
+        });
     }
 
     /// Ends the chain because it takes too long.
