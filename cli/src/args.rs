@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Tail(command::tail::Tail),
     #[command(subcommand)]
     Providers(command::operator::providers::Providers),
+    #[command(subcommand)]
     Dlq(command::dlq::Dlq),
     #[command(subcommand)]
     Events(command::operator::events::Events),

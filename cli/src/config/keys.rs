@@ -6,8 +6,7 @@ use super::circuits::{RawCircuit, RawCircuitBreaker};
 use super::problem::Report;
 use super::raw::{
     RawApprovalKey, RawAudit, RawConfig, RawEgress, RawExecutor, RawLongRetry, RawProcessor, RawRedact, RawRules,
-    RawServer,
-    RawTopology,
+    RawServer, RawTopology,
 };
 use super::{fields, legacy, providers};
 use acteon_connectors::{ProfileDefinition, TemplateDefinition};

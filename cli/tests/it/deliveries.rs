@@ -29,7 +29,7 @@ struct Node {
 struct Fleet {
     nodes: Vec<Node>,
     receiver: Receiver,
-    kafka: Kafka,
+    _kafka: Kafka,
     dir: TempDir,
 }
 
@@ -71,7 +71,7 @@ url = "{}"
             fs::write(own.join("acteon.toml"), text).unwrap();
             Node { roles, process: None, dir: own }
         });
-        let mut fleet = Self { nodes: nodes.collect(), receiver, kafka, dir };
+        let mut fleet = Self { nodes: nodes.collect(), receiver, _kafka: kafka, dir };
         let applied = fleet.acteon(&["topology", "apply"]);
         assert_eq!(applied.0, 0, "{}", applied.1);
         (0..3).for_each(|number| fleet.run(number));

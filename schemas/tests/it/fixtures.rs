@@ -4,7 +4,9 @@
 use crate::convert::Convert;
 use crate::source::{Kind, Types};
 use crate::{RECORDS, path, schema};
-use acteon_schemas::{Action, AuditRecord, Command, DeadLetter, Definition, Dispatch, OutcomeRecord, ProviderResult};
+use acteon_schemas::{
+    Action, AuditRecord, Command, DeadLetter, DeadLetterResolution, Definition, Dispatch, OutcomeRecord, ProviderResult,
+};
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema::RecordSchema;
@@ -56,6 +58,7 @@ fn through_rust(record: &str, json: &Value) -> Result<Value, String> {
         "outcome" => serde::<OutcomeRecord<'_>>(&text),
         "audit" => serde::<AuditRecord<'_>>(&text),
         "dead_letter" => serde::<DeadLetter>(&text),
+        "dead_letter_resolution" => serde::<DeadLetterResolution>(&text),
         other => panic!("no record {other}"),
     }
 }
