@@ -2,7 +2,8 @@
 //!
 //! A queue is a list of release times: of what has left within the last window, and reserved ones of what waits. An action
 //! gets a time at once, and keeps its place. Where actions leave later than planned (the worker was down), those behind
-//! them are planned anew, so that no window of *real* releases ever holds more than the limit.
+//! them are planned anew, so that no window of *real* releases ever holds more than the limit. Their timers still have the
+//! old times then and may fire out of order, so an action gives way once to those before it that still wait.
 
 use crate::keys::{self, Store};
 use crate::state::{State, StateError};
@@ -33,6 +34,14 @@ impl Pace {
     }
 }
 
+/// How an action goes on waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) until: i64,
+    /// Whether others go before it; else its time has not come.
+    pub(crate) gives_way: bool,
+}
+
 /// What becomes of an action that comes to a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
@@ -56,8 +65,10 @@ struct Run {
 pub(crate) struct Queue {
     /// Places given so far, which is the next action's place.
     next: u64,
-    /// The first place that has not left.
+    /// The first place that waits.
     first_waiting: u64,
+    /// Places behind that one whose actions were called off, in order.
+    gone: Vec<u64>,
     /// Release times of the last places, ascending; older ones hold nothing up any more.
     runs: Vec<Run>,
 }
@@ -78,6 +89,10 @@ impl Queue {
         while !body.is_empty() {
             let delta = value::take_varint(&mut body).ok_or_else(corrupt)?;
             let count = value::take_varint(&mut body).ok_or_else(corrupt)?;
+            if count == 0 {
+                queue.gone.push(queue.first_waiting.saturating_add(delta));
+                continue;
+            }
             at = at.saturating_add_unsigned(delta);
             queue.runs.push(Run { at, count });
         }
@@ -96,6 +111,11 @@ impl Queue {
             value::push_varint(&mut out, u64::try_from(run.at - at).unwrap_or(0));
             value::push_varint(&mut out, run.count);
             at = run.at;
+        }
+        // No run is of nothing: that is a place that was called off.
+        for place in &self.gone {
+            value::push_varint(&mut out, place.saturating_sub(self.first_waiting));
+            value::push_varint(&mut out, 0);
         }
         out
     }
@@ -152,26 +172,41 @@ impl Queue {
         Admission::At(at)
     }
 
-    /// Lets the action of a place leave, or says when it may. Places before it have left or were called off: they come to
-    /// this in order.
-    pub(crate) fn leave(&mut self, place: u64, now: i64, pace: &Pace) -> Option<i64> {
+    /// Lets the action of a place leave, or says how long it goes on waiting. One that has given way already does not again:
+    /// whatever has become of those before it, they hold it up no longer.
+    pub(crate) fn leave(&mut self, place: u64, now: i64, gave_way: bool, pace: &Pace) -> Option<Wait> {
         let planned = self.time_of(place)?;
         if planned > now {
-            return Some(planned);
+            return Some(Wait { until: planned, gives_way: false });
+        }
+        if place > self.first_waiting && !gave_way {
+            // Those before it are planned no later, so their timers come first.
+            return Some(Wait { until: now.saturating_add(1), gives_way: true });
         }
         self.first_waiting = self.first_waiting.max(place);
         if planned < now && self.first_waiting == place {
             self.plan(now, pace);
-            if let Some(at) = self.time_of(place).filter(|at| *at > now) {
-                return Some(at);
+            if let Some(until) = self.time_of(place).filter(|at| *at > now) {
+                return Some(Wait { until, gives_way: false });
             }
         }
         self.first_waiting = self.first_waiting.max(place + 1);
+        self.pass_over_gone();
         self.forget(now, pace);
         None
     }
 
-    /// Gives a place up whose action was called off. One between two others stays planned until the one behind it leaves.
+    /// Moves on to the first place that waits.
+    fn pass_over_gone(&mut self) {
+        let over = self.gone.iter().take_while(|place| {
+            self.first_waiting += u64::from(**place == self.first_waiting);
+            **place < self.first_waiting
+        });
+        let over = over.count();
+        self.gone.drain(..over);
+    }
+
+    /// Gives a place up whose action was called off. One between two others stays planned until the one before it leaves.
     fn give_up(&mut self, place: u64) {
         if self.waiting() > 0 && place + 1 == self.next {
             self.next = place;
@@ -179,8 +214,10 @@ impl Queue {
                 last.count -= 1;
             }
             self.runs.pop_if(|last| last.count == 0);
-        } else if place == self.first_waiting && place < self.next {
-            self.first_waiting += 1;
+        } else if self.first_waiting <= place && place < self.next {
+            let at = self.gone.partition_point(|other| *other < place);
+            self.gone.insert(at, place);
+            self.pass_over_gone();
         }
     }
 
@@ -310,20 +347,20 @@ pub(crate) fn given(
     Ok(Queue::decode(state.get(&key(&rule.name, key_fields, subject))?, now)?.last())
 }
 
-/// Lets a held action leave its rule's queue, or says until when it goes on waiting.
+/// Lets a held action leave its rule's queue, or says how it goes on waiting.
 pub(crate) fn leave(
     state: &mut impl State,
     now: i64,
     rule: &Rule,
     subject: &Subject<'_>,
-    place: u64,
-) -> Result<Option<i64>, StateError> {
+    (place, gave_way): (u64, bool),
+) -> Result<Option<Wait>, StateError> {
     let Some((pace, key_fields)) = Pace::of(rule) else { return Ok(None) };
     let key = key(&rule.name, key_fields, subject);
     let mut queue = Queue::decode(state.get(&key)?, now)?;
-    let later = queue.leave(place, now, &pace);
+    let wait = queue.leave(place, now, gave_way, &pace);
     queue.store(state, &key, &pace);
-    Ok(later)
+    Ok(wait)
 }
 
 /// Takes an action out of its rule's queue that was called off.

@@ -28,6 +28,9 @@ struct Scheduled<'a> {
     /// Its place in the queue of the throttle that holds it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     place: Option<u64>,
+    /// Whether it has given way there to those before it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    gave_way: bool,
     #[serde(borrow)]
     held: Held<'a>,
 }
@@ -84,7 +87,7 @@ pub(crate) fn capture<S: State, E: Effects>(
     place: Option<u64>,
 ) -> Outcome {
     let id = id(&decided.arrival.identity, place);
-    put(turn, decided.arrival, &id, due, &Scheduled { by, place, held: Held::of(decided) });
+    put(turn, decided.arrival, &id, due, &Scheduled { by, place, gave_way: false, held: Held::of(decided) });
     let (scheduled_for, details) = told(&id, due);
     let detail = OutcomeDetail::Scheduled { action_id: id.into(), scheduled_for: scheduled_for.into() };
     decided.tell(Outcome::Scheduled, detail, Some(details), turn.effects);
@@ -95,7 +98,7 @@ pub(crate) fn capture<S: State, E: Effects>(
 pub(crate) fn hold_until<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, arrival: &Arrival<'_>, due: i64) -> Outcome {
     let id = id(&arrival.identity, None);
     let held = Held::unwalked(arrival, turn.now);
-    put(turn, arrival, &id, due, &Scheduled { by: Kind::Schedule, place: None, held });
+    put(turn, arrival, &id, due, &Scheduled { by: Kind::Schedule, place: None, gave_way: false, held });
     let (scheduled_for, details) = told(&id, due);
     let detail = OutcomeDetail::Scheduled { action_id: id.into(), scheduled_for: scheduled_for.into() };
     crate::action::tell_unwalked(turn, arrival, Outcome::Scheduled, detail, Some(details));
@@ -119,9 +122,10 @@ pub(crate) fn fire<S: State, E: Effects>(
     key: &[u8],
     entry: &[u8],
 ) -> Result<Stepped, StateError> {
-    let (_, scheduled): (_, Scheduled<'_>) = value::decode(entry, Store::Scheduled)?;
-    if let Some(due) = not_yet(turn, &scheduled)? {
-        turn.state.put(key, &value::encode(due, &scheduled));
+    let (_, mut scheduled): (_, Scheduled<'_>) = value::decode(entry, Store::Scheduled)?;
+    if let Some(wait) = not_yet(turn, &scheduled)? {
+        scheduled.gave_way = wait.gives_way;
+        turn.state.put(key, &value::encode(wait.until, &scheduled));
         return Ok(Stepped::Fired(None));
     }
     turn.state.delete(key);
@@ -129,10 +133,13 @@ pub(crate) fn fire<S: State, E: Effects>(
     Ok(Stepped::Fired(Some(outcome)))
 }
 
-/// When an action may go whose queue is behind its plan. One whose rule delays no more goes at once.
-fn not_yet<S: State, E>(turn: &mut Turn<'_, S, E>, scheduled: &Scheduled<'_>) -> Result<Option<i64>, StateError> {
+/// How an action goes on waiting whose queue is behind its plan. One whose rule delays no more goes at once.
+fn not_yet<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    scheduled: &Scheduled<'_>,
+) -> Result<Option<queue::Wait>, StateError> {
     let Some((rule, place)) = scheduled.queued(turn.definitions) else { return Ok(None) };
-    let (state, now) = (&mut *turn.state, turn.now);
+    let (state, now, place) = (&mut *turn.state, turn.now, (place, scheduled.gave_way));
     scheduled.held.open(Store::Scheduled, |_, _, subject| queue::leave(state, now, rule, &subject, place))
 }
 

@@ -35,7 +35,7 @@ fn what_comes_late_in_the_day_passes_at_once_again() {
         queue.admit(0, &PACE);
     }
     for place in 10..15 {
-        assert_eq!(queue.leave(place, 10_000, &PACE), None);
+        assert_eq!(queue.leave(place, 10_000, false, &PACE), None);
     }
     assert_eq!(queue.admit(10_000, &PACE), Admission::Now);
     assert_eq!(queue.admit(60_000, &PACE), Admission::Now);
@@ -48,7 +48,7 @@ fn a_full_queue_and_a_long_wait_are_refused_and_say_when_there_is_room() {
     let mut queue = Queue::default();
     let mut turns: Vec<Admission> = (0..14).map(|_| queue.admit(0, &small)).collect();
     assert_eq!(turns.pop(), Some(Admission::Full(10_000)));
-    assert_eq!(queue.leave(10, 10_000, &small), None);
+    assert_eq!(queue.leave(10, 10_000, false, &small), None);
     assert_eq!(queue.admit(10_000, &small), Admission::At(10_000), "in order, behind those that leave now");
 
     let hasty = Pace { max_count: 1, max_delay_ms: 15_000, ..PACE };
@@ -67,16 +67,16 @@ fn after_an_outage_what_waited_is_paced_anew_and_newcomers_stay_behind() {
     }
     // Down from 5 s to 100 s: 25 have waited beyond their time.
     assert_eq!(queue.admit(100_000, &PACE), Admission::At(120_000), "behind 10 at 100 s, 10 at 110 s and 5 at 120 s");
-    let mut pending: Vec<(i64, u64)> = (10..36).map(|place| (100_000, place)).collect();
+    let mut pending: Vec<(i64, u64, bool)> = (10..36).map(|place| (100_000, place, false)).collect();
     let mut released = vec![0; 10];
     let mut order = Vec::new();
     while !pending.is_empty() {
         pending.sort_unstable();
-        let (now, place) = pending.remove(0);
+        let (now, place, gave_way) = pending.remove(0);
         queue = stored(&queue, now);
-        match queue.leave(place, now, &PACE) {
+        match queue.leave(place, now, gave_way, &PACE) {
             // Each timer is 7 ms late.
-            Some(later) => pending.push((later + 7, place)),
+            Some(wait) => pending.push((wait.until + 7, place, wait.gives_way)),
             None => {
                 released.push(now);
                 order.push(place);
@@ -92,15 +92,15 @@ fn after_an_outage_what_waited_is_paced_anew_and_newcomers_stay_behind() {
 fn whatever_comes_when_no_window_is_too_full_and_order_is_kept() {
     // A fixed sequence of uneven steps: a linear congruential generator.
     let (mut now, mut seed) = (1_700_000_000_000_i64, 7_u64);
-    let (mut queue, mut released, mut held) = (Queue::default(), Vec::new(), Vec::<(i64, u64)>::new());
+    let (mut queue, mut released, mut held) = (Queue::default(), Vec::new(), Vec::<(i64, u64, bool)>::new());
     let mut last_place = 0;
     for _ in 0..5_000 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         now += i64::try_from((seed >> 33) % 1_900).unwrap();
         while let Some(first) = held.iter().copied().min().filter(|first| first.0 <= now) {
             held.retain(|other| *other != first);
-            match queue.leave(first.1, first.0, &PACE) {
-                Some(later) => held.push((later, first.1)),
+            match queue.leave(first.1, first.0, first.2, &PACE) {
+                Some(wait) => held.push((wait.until, first.1, wait.gives_way)),
                 None => {
                     released.push(first.0);
                     assert!(first.1 > last_place);
@@ -110,7 +110,7 @@ fn whatever_comes_when_no_window_is_too_full_and_order_is_kept() {
         }
         match queue.admit(now, &PACE) {
             Admission::Now => released.push(now),
-            Admission::At(at) => held.push((at, queue.last().unwrap().0)),
+            Admission::At(at) => held.push((at, queue.last().unwrap().0, false)),
             Admission::Full(wait) => assert!(wait > 0),
         }
         assert_eq!(stored(&queue, now), queue);
@@ -126,9 +126,10 @@ fn a_place_that_was_called_off_holds_nobody_up_for_ever() {
     for _ in 0..4 {
         queue.admit(0, &one);
     }
-    assert_eq!(queue.leave(1, 10_000, &one), None);
-    // Place 2 was called off.
-    assert_eq!(queue.leave(3, 30_000, &one), None);
+    assert_eq!(queue.leave(1, 10_000, false, &one), None);
+    queue.give_up(2);
+    assert_eq!(stored(&queue, 10_000), queue);
+    assert_eq!(queue.leave(3, 30_000, false, &one), None);
     assert_eq!(queue.waiting(), 0);
     assert_eq!(queue.admit(40_000, &one), Admission::Now);
 
@@ -145,6 +146,31 @@ fn a_place_that_was_called_off_holds_nobody_up_for_ever() {
 }
 
 #[test]
+fn those_planned_anew_leave_in_order_though_their_timers_fire_in_another() {
+    let two = Pace { max_count: 2, window_ms: 4_000, ..PACE };
+    let mut queue = Queue::default();
+    for at in [0, 500, 510, 520, 530, 540] {
+        queue.admit(at, &two);
+    }
+    let way = |until| Some(Wait { until, gives_way: true });
+    let later = |until| Some(Wait { until, gives_way: false });
+    // The first two leave late, which moves the others, whose timers were for 8.0 and 8.5 s.
+    assert_eq!(queue.leave(2, 5_000, false, &two), None);
+    assert_eq!(queue.leave(3, 5_000, false, &two), None);
+    assert_eq!(queue.leave(4, 8_200, false, &two), later(9_000));
+    assert_eq!(queue.leave(5, 9_100, false, &two), way(9_101), "its timer comes before that of the place before it");
+    assert_eq!(stored(&queue, 9_100), queue);
+    assert_eq!(queue.leave(4, 9_100, false, &two), None);
+    assert_eq!(queue.leave(5, 9_101, true, &two), None);
+
+    let mut queue = Queue::default();
+    (0..5).for_each(|_| _ = queue.admit(0, &two));
+    assert_eq!(queue.leave(4, 9_000, false, &two), way(9_001), "nobody knows what has become of places 2 and 3");
+    assert_eq!(queue.leave(4, 9_001, true, &two), None);
+    assert_eq!(queue.waiting(), 0);
+}
+
+#[test]
 fn a_reset_forgets_what_has_left_and_keeps_what_waits() {
     let mut queue = Queue::default();
     for _ in 0..12 {
@@ -153,7 +179,7 @@ fn a_reset_forgets_what_has_left_and_keeps_what_waits() {
     queue.reset();
     assert_eq!(queue.runs, [Run { at: 10_000, count: 2 }]);
     assert_eq!(queue.admit(1_000, &PACE), Admission::At(10_000));
-    assert_eq!(queue.leave(10, 10_000, &PACE), None);
+    assert_eq!(queue.leave(10, 10_000, false, &PACE), None);
 }
 
 #[test]
