@@ -15,6 +15,8 @@ mod dispatch;
 mod event;
 mod evidence;
 mod group;
+mod queue;
+mod quota;
 mod recurring;
 mod schedule;
 #[cfg(test)]
@@ -39,7 +41,8 @@ const MAX_VIOLATIONS: usize = 50;
 /// What was checked: how often each kind of outcome was told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Outcomes by their kind; those of released actions stand under `released_by …` as well.
+    /// Outcomes by their kind; those of released actions stand under `released_by …` as well, commands that were carried
+    /// out under `done …`, and actions beyond a quota under `quota …`.
     pub outcomes: BTreeMap<String, usize>,
     /// Actions that came.
     pub actions: usize,
@@ -62,6 +65,8 @@ pub fn check(evidence: &Evidence) -> Result<Report, Vec<Violation>> {
     dispatch::check(evidence, &mut faults);
     event::check(evidence, &mut faults);
     group::check(evidence, &mut faults);
+    queue::check(evidence, &mut faults);
+    quota::check(evidence, &mut faults);
     recurring::check(evidence, &mut faults);
     schedule::check(evidence, &mut faults);
     if faults.0.is_empty() { Ok(evidence.report()) } else { Err(faults.0) }

@@ -80,7 +80,10 @@ fn audits(evidence: &Evidence, faults: &mut Faults) {
     for told in evidence.outcomes.iter().filter(|told| TOLD_TWICE.contains(&told.outcome()) && !is_look(told)) {
         *counts.entry((told.source.clone(), told.action_id(), told.outcome(), told.released_by())).or_default() += 1;
     }
-    let is_decision = |audit: &&Value| audit["outcome"].as_str().is_some_and(|outcome| TOLD_TWICE.contains(&outcome));
+    // That an action which passes is beyond a quota is no decision about it.
+    let is_decision = |audit: &&Value| {
+        audit["outcome"].as_str().is_some_and(|outcome| TOLD_TWICE.contains(&outcome)) && audit["verdict"] != "quota"
+    };
     for audit in evidence.audits.iter().filter(is_decision) {
         let text = |field: &str| audit[field].as_str();
         let (id, outcome) = (text("action_id").unwrap_or_default(), text("outcome").unwrap_or_default());

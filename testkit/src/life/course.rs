@@ -64,7 +64,10 @@ fn follow(course: &[&Told], faults: &mut Faults) {
     for (place, told) in course.iter().enumerate() {
         let fits = match held {
             None if told.json["action_type"] == NOTIFICATION => place == 0 && told.released_by() == Some("group"),
-            None if told.source.contains(".commands/") => place == 0 && told.released_by() == Some("recurring"),
+            None if told.source.contains(".commands/") => {
+                let is_occurrence = told.released_by() == Some("recurring");
+                place == 0 && (is_occurrence || told.outcome() == "chain_started" && told.released_by().is_none())
+            }
             None => place == 0 && told.released_by().is_none(),
             Some((_, _, ends)) if ends.contains(&told.outcome()) => true,
             Some((_, releases, _)) => told.released_by().is_some_and(|by| releases.contains(&by)),

@@ -20,6 +20,11 @@ pub enum Pace {
 }
 
 impl Pace {
+    /// How long is waited where the files say so many seconds, in milliseconds.
+    pub(super) fn milliseconds(self, written: u64) -> i64 {
+        i64::try_from(self.seconds(written) * 1000).unwrap_or(i64::MAX)
+    }
+
     fn seconds(self, written: u64) -> u64 {
         match self {
             Self::AsWritten => written,

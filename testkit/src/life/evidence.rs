@@ -144,6 +144,15 @@ impl Evidence {
             if let Some(by) = told.released_by().filter(|_| !told.is_completion()) {
                 *outcomes.entry(format!("released_by {by}")).or_default() += 1;
             }
+            if told.outcome() == "command_done" {
+                *outcomes
+                    .entry(format!("done {}", told.json["action_type"].as_str().unwrap_or_default()))
+                    .or_default() += 1;
+            }
+        }
+        for audit in self.audits.iter().filter(|audit| audit["verdict"] == "quota") {
+            let id = audit["outcome_details"]["quota_id"].as_str().unwrap_or_default();
+            *outcomes.entry(format!("quota {id}")).or_default() += 1;
         }
         Report {
             outcomes,

@@ -3,6 +3,7 @@
 
 mod chain;
 mod event;
+mod limits;
 
 use super::*;
 use crate::model::Record;
@@ -74,8 +75,8 @@ fn time(after_ms: i64) -> String {
     format!("2023-11-14T22:13:{:02}Z", 20 + after_ms / 1000)
 }
 
-/// A scheduled action that went, one that was called off, two that were grouped, and one that was approved; two chains,
-/// and an event.
+/// A scheduled action that went, one that was called off, two that were grouped, and one that was approved; chains, an
+/// event, and what limits and operators do.
 fn run() -> Run {
     let mut run = Run::default();
     for id in ["goes", "off", "one", "two", "asked", "flows", "mends", "alerts"] {
@@ -107,6 +108,7 @@ fn run() -> Run {
     run.called("gone", ("goes", 0), "schedule", 5_000, json!({}));
     chain::add(&mut run);
     event::add(&mut run);
+    limits::add(&mut run);
     run
 }
 
@@ -169,7 +171,7 @@ fn assert_told(cases: Vec<(Run, &'static str)>) {
 #[test]
 fn a_run_that_keeps_the_laws_passes() {
     let report = verdict(&run()).unwrap();
-    assert_eq!((report.actions, report.commands, report.dispatches), (8, 4, 9));
+    assert_eq!((report.actions, report.commands, report.dispatches), (8, 12, 29));
     assert_eq!(report.outcomes["released_by schedule"], 1);
 }
 

@@ -1,7 +1,7 @@
 //! Actions and commands for the laws to hold for.
 
-use super::NAMESPACE;
 use super::recurring::CADENCES;
+use super::{NAMESPACE, quota};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 
@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 const TENANTS: u32 = 6;
 /// Ids of the latest actions that commands are about.
 const MAX_KNOWN: usize = 60;
+/// How long ago the occurrences that a backfill asks for were, at most, in minutes.
+const MAX_BACKFILLED: i64 = 30;
+const MINUTE_MS: i64 = 60_000;
 /// Farthest that an action asks to be held, in milliseconds.
 const MAX_AHEAD_MS: i64 = 8_000;
 /// States that events are asked to enter; not all of them can be, and one is none.
@@ -30,8 +33,12 @@ pub struct Traffic {
     approvals: VecDeque<(String, String)>,
     /// Chains: tenant and id.
     chains: VecDeque<(String, String)>,
+    /// Quotas that may be set: tenant and id.
+    quotas: VecDeque<(String, String)>,
     /// Events: tenant and fingerprint.
     events: VecDeque<(String, String)>,
+    /// When the latest outcome was decided that it was shown, in milliseconds since 1970.
+    latest: i64,
     /// All recurring actions that there may be: tenant and id.
     ticking: Vec<(String, String)>,
 }
@@ -56,7 +63,11 @@ impl Traffic {
         let number = self.actions;
         let mut payload = json!({"number": number});
         let mut extra = json!({});
-        match rng.u32(0..22) {
+        match rng.u32(0..26) {
+            22..26 => {
+                payload["paced"] = json!(true);
+                payload["later"] = json!(rng.u32(0..8) == 0);
+            }
             10..13 => payload["batch"] = json!(rng.u32(0..3)),
             13..17 => payload["flow"] = json!(true),
             17 => {
@@ -98,8 +109,10 @@ impl Traffic {
     /// A command, and its tenant.
     pub fn command(&mut self, rng: &mut fastrand::Rng) -> (String, Value) {
         self.commands += 1;
-        let (tenant, command) = match rng.u32(0..24) {
-            10..14 => self.recurring(rng),
+        let (tenant, command) = match rng.u32(0..32) {
+            24..28 => self.quota(rng),
+            28 => self.start_chain(rng),
+            10..14 | 29..32 => self.recurring(rng),
             14..20 => self.chain(rng),
             20..24 => {
                 let (tenant, fingerprint) = one(rng, &self.events);
@@ -145,10 +158,9 @@ impl Traffic {
         ticking.into_iter().map(pause).collect()
     }
 
-    /// Does something to a chain: to the one that began last, or to any.
+    /// Does something to a chain.
     fn chain(&mut self, rng: &mut fastrand::Rng) -> (String, Value) {
-        let last = self.chains.back().filter(|_| rng.bool()).cloned();
-        let (tenant, id) = last.unwrap_or_else(|| one(rng, &self.chains));
+        let (tenant, id) = one(rng, &self.chains);
         let command = match rng.u32(0..6) {
             0 => json!({"cancel_chain": {"chain_id": id, "reason": "not wanted"}}),
             1 => json!({"pause_chain": {"chain_id": id}}),
@@ -159,31 +171,74 @@ impl Traffic {
         (tenant, command)
     }
 
+    /// Sets a quota of a tenant, or ends one.
+    fn quota(&mut self, rng: &mut fastrand::Rng) -> (String, Value) {
+        if rng.u32(0..3) == 0 {
+            let (tenant, id) = one(rng, &self.quotas);
+            return (tenant, json!({"delete_quota": {"quota_id": id}}));
+        }
+        let (tenant, quota) = (Self::tenant(rng), quota::definition(rng.usize(0..4)));
+        keep(&mut self.quotas, (tenant.clone(), quota["id"].as_str().unwrap_or_default().to_owned()));
+        (tenant, json!({"set_quota": {"quota": quota}}))
+    }
+
+    /// Starts a chain; one in eight is one that nobody knows.
+    fn start_chain(&mut self, rng: &mut fastrand::Rng) -> (String, Value) {
+        self.actions += 1;
+        let tenant = Self::tenant(rng);
+        let chain = ["unknown", "mend", "flow", "flow", "flow", "flow", "flow", "flow"][rng.usize(0..8)];
+        let action = json!({"id": format!("life-{}", self.actions), "namespace": NAMESPACE, "tenant": tenant,
+            "provider": "email", "action_type": "asked", "payload": {"number": self.actions}});
+        (tenant, json!({"start_chain": {"chain": chain, "action": action}}))
+    }
+
+    /// Does something to a recurring action.
+    fn alter(&mut self, rng: &mut fastrand::Rng) -> (String, Value) {
+        let (tenant, id) = one(rng, &self.recurring);
+        let command = match rng.u32(0..8) {
+            0 | 1 => json!({"pause_recurring": {"recurring_id": id}}),
+            2 | 3 => json!({"resume_recurring": {"recurring_id": id}}),
+            4 => json!({"delete_recurring": {"recurring_id": id}}),
+            5 => json!({"update_recurring": {"recurring_id": id, "recurring": Self::definition(rng)}}),
+            _ => {
+                let end = self.latest - rng.i64(0..3) * MINUTE_MS;
+                let start = end - rng.i64(1..=MAX_BACKFILLED) * MINUTE_MS;
+                let (start, end) = (rfc3339(start), rfc3339(end));
+                json!({"backfill_recurring": {"recurring_id": id, "start": start, "end": end, "limit": rng.u32(1..5)}})
+            }
+        };
+        (tenant, command)
+    }
+
     /// Makes a recurring action, or does something to one.
     fn recurring(&mut self, rng: &mut fastrand::Rng) -> (String, Value) {
         if rng.u32(0..3) > 0 {
-            let (tenant, id) = one(rng, &self.recurring);
-            let name = ["pause_recurring", "resume_recurring", "delete_recurring"][rng.usize(0..3)];
-            return (tenant, json!({name: {"recurring_id": id}}));
+            return self.alter(rng);
         }
         let (tenant, id) = (Self::tenant(rng), format!("every-{}", self.commands));
-        let mut payload = json!({});
-        if let Some(held) = ["later", "ask", "neither"].get(rng.usize(0..3)) {
-            payload[*held] = json!(true);
-        }
-        let (cron, _) = CADENCES[rng.usize(0..CADENCES.len())];
-        let policy = ["allow_all", "skip", "cancel_other"][rng.usize(0..3)];
-        let action = json!({"provider": "email", "action_type": "tick", "payload": payload});
-        let recurring = json!({"id": id, "cron_expression": cron, "action": action, "overlap_policy": policy,
-            "max_executions": rng.u32(1..5)});
+        let mut recurring = Self::definition(rng);
+        recurring["id"] = json!(id);
         self.ticking.push((tenant.clone(), id.clone()));
         keep(&mut self.recurring, (tenant.clone(), id));
         (tenant, json!({"create_recurring": {"recurring": recurring}}))
     }
 
+    /// A recurring action without an id.
+    fn definition(rng: &mut fastrand::Rng) -> Value {
+        let mut payload = json!({});
+        if let Some(held) = ["later", "ask", "paced", "neither"].get(rng.usize(0..4)) {
+            payload[*held] = json!(true);
+        }
+        let (cron, _) = CADENCES[rng.usize(0..CADENCES.len())];
+        let policy = ["allow_all", "skip", "cancel_other"][rng.usize(0..3)];
+        let action = json!({"provider": "email", "action_type": "tick", "payload": payload});
+        json!({"cron_expression": cron, "action": action, "overlap_policy": policy, "max_executions": rng.u32(1..9)})
+    }
+
     /// Learns from an outcome record what commands can be about.
     pub fn see(&mut self, outcome: &Value) {
         let Some(tenant) = outcome["tenant"].as_str().filter(|_| outcome["namespace"] == NAMESPACE) else { return };
+        self.latest = self.latest.max(outcome["decided_at"].as_i64().unwrap_or_default());
         let detail = |kind: &str, field: &str| outcome["detail"][kind][field].as_str().map(str::to_owned);
         if let Some(id) = detail("Scheduled", "action_id") {
             keep(&mut self.scheduled, (tenant.to_owned(), id));
@@ -203,10 +258,12 @@ impl Traffic {
     }
 }
 
-/// One of those known; one that nobody knows where none is.
+/// One of those known: the latest one, which may go on still, or any; one that nobody knows where none is.
 fn one(rng: &mut fastrand::Rng, known: &VecDeque<(String, String)>) -> (String, String) {
     let unknown = || (format!("l{}", TENANTS - 1), "unknown".to_owned());
-    known.get(rng.usize(0..known.len().max(1))).cloned().unwrap_or_else(unknown)
+    let place = rng.usize(0..known.len().max(1));
+    let found = if rng.bool() { known.back() } else { known.get(place) };
+    found.cloned().unwrap_or_else(unknown)
 }
 
 /// A time as actions name it.

@@ -4,13 +4,13 @@ use super::*;
 
 /// A chain that was called off behind a call made twice, and one that took all its steps.
 pub(super) fn add(run: &mut Run) {
-    let off = Course { id: "flow-1", name: "flow", action: ("flows", 5) };
+    let off = Course { id: "flow-1", name: "flow", action: ("flows", 5), topic: "acteon.actions" };
     off.start(run, "flow-begins", 6_000);
     off.call(run, "first", ("first", 0), 6_000, false);
     off.call(run, "first-again", ("first", 1), 6_600, true);
     off.step(run, "first-ends", ("first", Some("pause")), 6_700);
     off.end(run, "flow-ends", ("cancelled", &["first", "pause"]), 6_800);
-    let whole = Course { id: "mend-1", name: "mend", action: ("mends", 6) };
+    let whole = Course { id: "mend-1", name: "mend", action: ("mends", 6), topic: "acteon.actions" };
     whole.start(run, "mend-begins", 7_000);
     whole.call(run, "look", ("look", 0), 7_000, true);
     whole.step(run, "look-ends", ("look", Some("wait")), 7_100);
@@ -20,16 +20,33 @@ pub(super) fn add(run: &mut Run) {
     whole.end(run, "mend-ends", ("completed", &["look", "wait", "fix"]), 8_200);
 }
 
+/// A chain that a command started.
+pub(super) fn add_asked(run: &mut Run, command: u64, after_ms: i64) {
+    let asked = Course { id: "asked-1", name: "mend", action: ("asked-for", command), topic: "acteon.commands" };
+    asked.start(run, "asked-begins", after_ms);
+    asked.call(run, "asked-look", ("look", 0), after_ms, true);
+    asked.step(run, "asked-look-ends", ("look", Some("wait")), after_ms);
+    asked.step(run, "asked-wait-ends", ("wait", Some("fix")), after_ms);
+    asked.call(run, "asked-fix", ("fix", 0), after_ms, true);
+    asked.step(run, "asked-fix-ends", ("fix", None), after_ms);
+    asked.end(run, "asked-ends", ("completed", &["look", "wait", "fix"]), after_ms);
+}
+
 /// A chain, with the id and the number of the action that it began with.
 struct Course {
     id: &'static str,
     name: &'static str,
     action: (&'static str, u64),
+    topic: &'static str,
 }
 
 impl Course {
+    fn source(&self) -> Value {
+        json!({"topic": self.topic, "partition": 0, "offset": self.action.1})
+    }
+
     fn record(&self, after_ms: i64, more: Value) -> Value {
-        let source = json!({"topic": "acteon.actions", "partition": 0, "offset": self.action.1});
+        let source = self.source();
         let mut record = json!({"action_id": self.action.0, "source": source, "provider": "email",
             "decided_at": AT + after_ms, "completed_at": AT + after_ms, "dispatched_at": AT + after_ms});
         if let (Some(record), Value::Object(more)) = (record.as_object_mut(), more) {
@@ -39,7 +56,7 @@ impl Course {
     }
 
     fn start(&self, run: &mut Run, name: &'static str, after_ms: i64) {
-        let detail = json!({"detail": {"ChainStarted": {"chain_id": self.id}}});
+        let detail = json!({"detail": {"ChainStarted": {"chain_id": self.id}}, "source": self.source()});
         run.told(name, self.action, "chain_started", after_ms, detail);
     }
 

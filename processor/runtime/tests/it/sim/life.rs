@@ -13,8 +13,20 @@ use std::collections::BTreeMap;
 const HORIZON_MS: i64 = 2 * 3600 * 1000;
 
 /// Kinds of outcomes that some seed must see.
-pub const KINDS: [&str; 19] = [
+pub const KINDS: [&str; 31] = [
     "released_by recurring",
+    "done update_recurring",
+    "done backfill_recurring",
+    "done start_chain",
+    "done set_quota",
+    "done delete_quota",
+    "quota_exceeded",
+    "quota warns",
+    "quota degrades",
+    "quota notifies",
+    "throttled",
+    "released_by throttle",
+    "failed",
     "grouped",
     "released_by group",
     "scheduled",

@@ -2,7 +2,6 @@
 
 use super::broker::{Record, Topic};
 use super::hub::Seam;
-use super::life;
 use super::plant::Plant;
 use acteon_runtime::{ChangelogOffsets, CommitError, InTopic, LogError, OutRecord, SendError, Sink, Tag};
 use std::collections::BTreeMap;
@@ -76,6 +75,23 @@ fn is_held(topic: Topic, record: &Record) -> bool {
         && serde_json::from_slice(value).is_ok_and(|dispatch: serde_json::Value| !dispatch["context"].is_null())
 }
 
+/// Whether what a record tells is lost.
+fn is_lost(plant: Plant, value: Option<&[u8]>) -> bool {
+    if !matches!(plant, Plant::LostOccurrences | Plant::LostStarts) {
+        return false;
+    }
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(value.unwrap_or_default()) else { return false };
+    if json["namespace"] != acteon_testkit::life::NAMESPACE {
+        return false;
+    }
+    match plant {
+        Plant::LostOccurrences => {
+            json["released_by"] == "recurring" && json["action_id"].as_str().is_some_and(|id| id.contains('@'))
+        }
+        _ => json["outcome"] == "chain_started" && json["source"]["topic"] == "acteon.commands",
+    }
+}
+
 impl Sink<(u64, i32)> for SimSink {
     fn begin(&mut self) -> Result<(), LogError> {
         self.ends.clear();
@@ -87,8 +103,12 @@ impl Sink<(u64, i32)> for SimSink {
     fn send(&mut self, record: &OutRecord<'_>, _: Tag) -> Result<(), SendError> {
         let (id, epoch) = self.producer();
         let topic = Topic::of(record.topic)?;
-        let is_kept = record.value.is_none() && record.key.is_some_and(life::owns);
-        if is_kept && self.seam.hub.shared().is_planted(Plant::KeptEntries) {
+        let plant = self.seam.hub.shared().broker.plant;
+        let is_change = matches!(topic, Topic::Changelog | Topic::Expiring);
+        let is_forgotten = |plant: Plant| record.key.is_some_and(|key| plant.forgets(key, record.value));
+        if is_change && plant.is_some_and(is_forgotten)
+            || !is_change && plant.is_some_and(|plant| is_lost(plant, record.value))
+        {
             return Ok(());
         }
         let owned = Record {

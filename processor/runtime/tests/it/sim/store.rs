@@ -3,7 +3,6 @@
 
 use super::broker::Topic;
 use super::hub::{Seam, Shared};
-use super::life;
 use super::plant::Plant;
 use acteon_core::{PartitionClock, due_at, is_expired, keys};
 use acteon_runtime::{ChangelogOffsets, DueTimers, Store, StoreError, Stores, Timer, Write};
@@ -129,9 +128,9 @@ impl Store for SimStore {
         offsets: ChangelogOffsets,
         now: i64,
     ) -> Result<(), StoreError> {
-        let keeps = self.seam.hub.shared().is_planted(Plant::KeptEntries);
+        let plant = self.seam.hub.shared().broker.plant;
         let writes = writes
-            .filter(|(key, value)| !(keeps && value.is_none() && life::owns(key)))
+            .filter(|(key, value)| !plant.is_some_and(|plant| plant.forgets(key, *value)))
             .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
             .collect();
         let seam = self.seam.clone();

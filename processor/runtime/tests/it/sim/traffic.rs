@@ -99,7 +99,8 @@ fn action(shared: &mut Shared, tenant: &str) -> Vec<u8> {
 /// An operator's command.
 pub fn command(shared: &mut Shared) {
     if shared.tenants.is_some() && shared.rng.u32(0..4) > 0 {
-        return life::command(shared);
+        let count = shared.rng.u32(1..4);
+        return (0..count).for_each(|_| life::command(shared));
     }
     shared.traffic.commands += 1;
     let tenant = tenant(&mut shared.rng);
@@ -119,9 +120,24 @@ pub fn command(shared: &mut Shared) {
     shared.broker.append(Topic::Commands, partition, Record { value, ..Record::default() });
 }
 
-/// A connector takes some dispatches and sends their results; some twice, some late.
+/// A connector takes some dispatches and sends their results; some twice, some late. What lives for a while would be over
+/// for its age alone if both connectors didn't work then.
 pub fn connect(shared: &mut Shared) {
-    let topic = if shared.rng.bool() { Topic::Email } else { Topic::Webhook };
+    let topics = [Topic::Email, Topic::Webhook];
+    let one = shared.rng.usize(0..2);
+    let working = if shared.tenants.is_some() { &topics[..] } else { &topics[one..=one] };
+    working.iter().for_each(|topic| take(shared, *topic));
+    if shared.rng.u32(0..4) == 0
+        && let Some((task, value)) = shared.traffic.again.pop()
+    {
+        send(shared, task, value);
+    }
+    if shared.fault_rate > 0 && shared.rng.u32(0..60) == 0 {
+        send(shared, 0, b"nonsense".to_vec());
+    }
+}
+
+fn take(shared: &mut Shared, topic: Topic) {
     let count = shared.rng.usize(1..20);
     for partition in 0..shared.broker.partitions_of(topic) {
         let place = (topic, partition);
@@ -138,14 +154,6 @@ pub fn connect(shared: &mut Shared) {
             shared.traffic.positions.insert(place, next);
             answer(shared, &serde_json::from_slice(&dispatch).unwrap());
         }
-    }
-    if shared.rng.u32(0..4) == 0
-        && let Some((task, value)) = shared.traffic.again.pop()
-    {
-        send(shared, task, value);
-    }
-    if shared.fault_rate > 0 && shared.rng.u32(0..60) == 0 {
-        send(shared, 0, b"nonsense".to_vec());
     }
 }
 

@@ -17,6 +17,13 @@ use std::sync::Arc;
 
 /// Most rounds that a healed world may need to come to rest.
 const MAX_ROUNDS: u32 = 2_000;
+/// The longest time-out of sessions and transactions, in milliseconds.
+const TIME_OUT_MS: i64 = 70_000;
+/// What is due so soon is worked off at its time, before a long time passes at once, in milliseconds: clocks that were ahead
+/// stand still meanwhile.
+const SOON_MS: i64 = 300_000;
+/// What passes of it between two rounds, in milliseconds.
+const BIT_MS: i64 = 1_000;
 
 const KINDS: [(Topic, Kind); 11] = [
     (Topic::Actions, Kind::Actions),
@@ -39,28 +46,33 @@ pub fn reach(hub: &Arc<Hub>) -> Course {
         shared.note(|| "the world is healed".to_owned());
         shared.fault_rate = 0;
         shared.traffic.settle();
-        // Clocks are right, and all timers due.
+        // Clocks are right.
         shared.skew = [0; PROCESSES];
-        let left = timers::last(&shared) - shared.broker.now;
-        shared.advance(left.max(0));
         shared.broker.deliver_delayed();
-        // Sessions and transactions of the dead time out.
-        shared.advance(70_000);
         shared.broker.write_all_markers();
     }
-    let mut rounds = 0;
-    while rounds < MAX_ROUNDS {
-        if is_at_rest(hub) {
-            let mut shared = hub.shared();
-            let Some(due) = life::next_due(&shared) else { break };
-            let left = due - shared.broker.now;
-            shared.advance(left.max(0));
-        }
-        (0..PROCESSES).for_each(|process| start(hub, process));
-        tick_all(hub);
-        traffic::connect(&mut hub.shared());
-        rounds += 1;
+    // Sessions and transactions of the dead time out, bit by bit: what lives meanwhile goes on.
+    for _ in 0..TIME_OUT_MS / BIT_MS {
+        go_round(hub);
+        hub.shared().advance(BIT_MS);
     }
+    let soon = {
+        let mut shared = hub.shared();
+        shared.broker.write_all_markers();
+        shared.broker.now + SOON_MS
+    };
+    let mut rounds = 0;
+    work_off(hub, &mut rounds, |shared| life::next_due(shared).filter(|due| *due < soon));
+    {
+        // All timers are due.
+        let mut shared = hub.shared();
+        let left = timers::last(&shared) - shared.broker.now;
+        shared.advance(left.max(0));
+    }
+    work_off(hub, &mut rounds, |shared| {
+        let fired = timers::have_fired(shared);
+        if fired { life::next_due(shared) } else { Some(shared.broker.now) }
+    });
     let owners = owners(hub);
     (0..PROCESSES).for_each(|process| stop(hub, process));
     let mut shared = hub.shared();
@@ -91,6 +103,27 @@ pub fn reach(hub: &Arc<Hub>) -> Course {
     }
 }
 
+/// Runs the world until nothing is left to do, again and again when `next` has something to do at some time.
+fn work_off(hub: &Arc<Hub>, rounds: &mut u32, next: impl Fn(&Shared) -> Option<i64>) {
+    while *rounds < MAX_ROUNDS {
+        if is_at_rest(hub) {
+            let mut shared = hub.shared();
+            let Some(due) = next(&shared) else { return };
+            let left = due - shared.broker.now;
+            shared.advance(left.max(0));
+        }
+        go_round(hub);
+        *rounds += 1;
+    }
+}
+
+/// Everybody runs once.
+fn go_round(hub: &Arc<Hub>) {
+    (0..PROCESSES).for_each(|process| start(hub, process));
+    tick_all(hub);
+    traffic::connect(&mut hub.shared());
+}
+
 /// Whether nothing is left to do.
 fn is_at_rest(hub: &Hub) -> bool {
     let running = {
@@ -113,7 +146,6 @@ fn is_at_rest(hub: &Hub) -> bool {
     });
     taken
         && answered
-        && timers::have_fired(&shared)
         && broker.group.is_settled()
         && !broker.has_open_transactions()
         && running == broker.partitions as usize

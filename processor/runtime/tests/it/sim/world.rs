@@ -40,6 +40,7 @@ pub struct Course {
 /// Runs a seed to its end.
 pub fn run(seed: u64, plant: Option<Plant>, verbose: bool, definitions: &Arc<Definitions>) -> Course {
     let mut rng = fastrand::Rng::with_seed(seed);
+    let is_brisk = seed % 2 == 1;
     let partitions = rng.i32(3..=4);
     let steps = rng.u32(150..=400);
     let timeouts = (rng.i64(2_000..10_000), rng.i64(2_000..60_000));
@@ -49,10 +50,10 @@ pub fn run(seed: u64, plant: Option<Plant>, verbose: bool, definitions: &Arc<Def
     let shared = Shared {
         broker,
         fault_rate: [0, 30, 100, 300][rng.usize(0..4)],
-        skew: std::array::from_fn(|_| rng.i64(-MAX_SKEW_MS..=MAX_SKEW_MS)),
+        skew: std::array::from_fn(|_| skew(&mut rng, is_brisk)),
         rng,
         traffic: Traffic::default(),
-        tenants: (seed % 2 == 1).then(Tenants::default),
+        tenants: is_brisk.then(Tenants::default),
         sown,
         disks: BTreeMap::new(),
         members: BTreeMap::new(),
@@ -100,7 +101,8 @@ fn step(hub: &Arc<Hub>) {
         670..755 => traffic::connect(&mut hub.shared()),
         755..880 => {
             let mut shared = hub.shared();
-            let ms = pause(&mut shared.rng);
+            let is_brisk = shared.tenants.is_some();
+            let ms = pause(&mut shared.rng, is_brisk);
             shared.note(|| format!("{ms} ms pass"));
             shared.advance(ms);
         }
@@ -112,19 +114,29 @@ fn step(hub: &Arc<Hub>) {
         970..985 => clean(&mut hub.shared()),
         985..992 => {
             let mut shared = hub.shared();
-            shared.skew[process] = shared.rng.i64(-MAX_SKEW_MS..=MAX_SKEW_MS);
-            let skew = shared.skew[process];
+            let is_brisk = shared.tenants.is_some();
+            let skew = skew(&mut shared.rng, is_brisk);
+            shared.skew[process] = skew;
             shared.note(|| format!("clock of {process} is {skew} ms off"));
         }
         _ => hub.shared().broker.deliver_delayed(),
     }
 }
 
-/// How long nothing happens: mostly a moment, seldom hours.
-fn pause(rng: &mut fastrand::Rng) -> i64 {
+/// How far a clock is off. A task that moves to one that is ahead sees that time pass at once.
+fn skew(rng: &mut fastrand::Rng, is_brisk: bool) -> i64 {
+    let most = if is_brisk && rng.u32(0..8) > 0 { MAX_SKEW_MS / 12 } else { MAX_SKEW_MS };
+    rng.i64(-most..=most)
+}
+
+/// How long nothing happens: mostly a moment, seldom hours. Where it `is_brisk`, most of what takes a while ends before its
+/// time-out.
+fn pause(rng: &mut fastrand::Rng, is_brisk: bool) -> i64 {
     match rng.u32(0..1000) {
         0..600 => rng.i64(1..500),
+        600..970 if is_brisk => rng.i64(500..3_000),
         600..900 => rng.i64(500..8_000),
+        970..985 if is_brisk => rng.i64(8_000..40_000),
         900..985 => rng.i64(8_000..120_000),
         985..997 => rng.i64(120_000..HOUR_MS),
         _ => rng.i64(HOUR_MS..60 * HOUR_MS),
