@@ -303,13 +303,13 @@ mod tests {
             ),
             (
                 limited(|p| {
-                    p.long_retry = Some(LongRetryDefinition { max_retries: 1, initial_ms: 1, max_ms: u64::MAX })
+                    p.long_retry = Some(LongRetryDefinition { max_retries: 1, initial_ms: 1, max_ms: u64::MAX });
                 }),
                 &["`long_retry.max_seconds`", "from 1 to 604800"],
             ),
             (
                 limited(|p| {
-                    p.long_retry = Some(LongRetryDefinition { max_retries: 1, initial_ms: 9_000, max_ms: 8_000 })
+                    p.long_retry = Some(LongRetryDefinition { max_retries: 1, initial_ms: 9_000, max_ms: 8_000 });
                 }),
                 &["`long_retry.max_seconds`", "is 8, less than `initial_seconds`, which is 9"],
             ),

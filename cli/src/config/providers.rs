@@ -128,7 +128,7 @@ impl Check<'_, '_> {
             max_concurrent: raw.max_concurrent,
             rate_per_second: raw.rate_per_second,
             profile: raw.profile,
-            long_retry: raw.long_retry.map(long_retry),
+            long_retry: raw.long_retry.as_ref().map(long_retry),
         })
     }
 
@@ -180,12 +180,12 @@ impl Check<'_, '_> {
 }
 
 /// Five retries, after a minute, two, four, eight and sixteen, where it doesn't say otherwise.
-fn long_retry(raw: RawLongRetry) -> LongRetryDefinition {
+fn long_retry(raw: &RawLongRetry) -> LongRetryDefinition {
     let initial_seconds = raw.initial_seconds.unwrap_or(60);
     LongRetryDefinition {
         max_retries: raw.max_retries.unwrap_or(5),
         initial_ms: initial_seconds.saturating_mul(1000),
-        max_ms: raw.max_seconds.unwrap_or(3_600.max(initial_seconds)).saturating_mul(1000),
+        max_ms: raw.max_seconds.unwrap_or_else(|| initial_seconds.max(3_600)).saturating_mul(1000),
     }
 }
 

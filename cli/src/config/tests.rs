@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod circuits;
-mod providers;
 mod long_retry;
+mod providers;
 mod stateful;
 
 use super::*;
