@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) providers: Vec<ProviderConfig>,
     /// `[egress]`.
     pub(crate) egress: EgressPolicy,
+    /// `[connectors] allow_exec`.
+    pub(crate) allow_exec: bool,
     /// `[[templates]]` and `[[profiles]]`.
     pub(crate) templates: TemplateLibrary,
     pub(crate) audit: Audit,

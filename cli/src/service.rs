@@ -126,6 +126,7 @@ impl Services {
                 limits: config.limits.clone(),
                 egress: config.egress.clone(),
                 templates: config.templates.clone(),
+                allow_exec: config.allow_exec,
             })?;
             http.running.set_connectors(connectors);
         }

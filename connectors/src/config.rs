@@ -39,6 +39,8 @@ pub struct ConnectorsConfig {
     pub egress: EgressPolicy,
     /// The templates and profiles that payloads are made with.
     pub templates: TemplateLibrary,
+    /// Whether providers may run programs of this machine: type `exec`.
+    pub allow_exec: bool,
 }
 
 impl ConnectorsConfig {
@@ -57,6 +59,7 @@ impl ConnectorsConfig {
         for provider in &self.providers {
             provider.validate()?;
             self.templates.check_profile(provider)?;
+            provider.check_allowed(self.allow_exec)?;
             if !seen.insert(&provider.name) {
                 return Err(Error::provider(&provider.name, "name", "is given twice; names tell providers apart"));
             }
@@ -145,6 +148,20 @@ impl ProviderConfig {
             return bad("max_seconds", problem);
         }
         Ok(())
+    }
+
+    /// Refuses a type that must be allowed first. Whoever may write the configuration could otherwise run programs
+    /// where only providers were meant.
+    ///
+    /// # Errors
+    /// [`Error::Provider`] with the key `type`.
+    pub fn check_allowed(&self, allow_exec: bool) -> Result<(), Error> {
+        if allow_exec || !matches!(self.settings, ProviderSettings::Exec(_)) {
+            return Ok(());
+        }
+        let problem = "is `exec`, which runs programs of this machine; to allow that, set `allow_exec = true` under \
+                       [connectors]";
+        Err(Error::provider(&self.name, "type", problem))
     }
 
     /// The limits of this provider: its own, and `shared` for the rest.
@@ -246,8 +263,10 @@ impl DeliveryLimits {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::provider::exec::ExecSettings;
     use crate::provider::log::LogSettings;
     use crate::provider::webhook::WebhookSettings;
+    use std::collections::BTreeMap;
 
     fn webhook(name: &str, url: &str) -> ProviderConfig {
         ProviderConfig::new(name, ProviderSettings::Webhook(WebhookSettings::new(url)))
@@ -261,6 +280,7 @@ mod tests {
             limits: DeliveryLimits::default(),
             egress: EgressPolicy::default(),
             templates: TemplateLibrary::default(),
+            allow_exec: false,
         }
     }
 
@@ -321,6 +341,19 @@ mod tests {
                 assert!(message.contains(part), "{message} lacks {part}");
             }
         }
+    }
+
+    #[test]
+    fn programs_run_only_where_that_is_allowed() {
+        let settings =
+            ExecSettings { command: vec!["/bin/true".into()], working_directory: None, env: BTreeMap::new() };
+        let mut config = config(vec![ProviderConfig::new("run", ProviderSettings::Exec(settings))]);
+        let message = config.validate().unwrap_err().to_string();
+        for part in ["provider `run`", "`type`", "allow_exec = true", "[connectors]"] {
+            assert!(message.contains(part), "{message} lacks {part}");
+        }
+        config.allow_exec = true;
+        config.validate().unwrap();
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// Shortest time between two warnings about the same trouble.
 const WARN_INTERVAL: Duration = Duration::from_secs(5);
 /// Largest message that the client lets through, in bytes: the broker's own limit shall decide.
-const MESSAGE_MAX_BYTES: &str = "8000000";
+pub(crate) const MESSAGE_MAX_BYTES: &str = "8000000";
 
 /// Locks a mutex whose data are valid at every moment, so that a panic elsewhere doesn't spread.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -49,10 +49,13 @@ pub use profile::{MAX_TEMPLATES, ProfileDefinition, TemplateDefinition, Template
 pub use provider::ProviderSettings;
 #[cfg(feature = "aws")]
 pub use provider::aws::{EventBridgeSettings, InvocationType, LambdaSettings, S3Settings, SnsSettings, SqsSettings};
+pub use provider::azure_eventhubs::AzureEventHubsSettings;
 pub use provider::discord::DiscordSettings;
-#[cfg(feature = "aws")]
-pub use provider::email::{EmailBackend, EmailSettings};
+pub use provider::email::{EmailBackend, EmailSettings, SmtpTls};
+pub use provider::exec::{ExecSettings, MAX_OUTPUT_BYTES};
+pub use provider::gcp_pubsub::GcpPubsubSettings;
 pub use provider::http::{HttpSettings, MAX_RESPONSE_BYTES};
+pub use provider::kafka::{KafkaFormat, KafkaProperties, KafkaSettings};
 pub use provider::log::LogSettings;
 pub use provider::opsgenie::{OpsgenieApi, OpsgenieRegion, OpsgenieSettings};
 pub use provider::pagerduty::PagerDutySettings;

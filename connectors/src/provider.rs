@@ -3,16 +3,19 @@
 mod api;
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+pub(crate) mod azure_eventhubs;
 #[cfg(test)]
 mod conformance;
 pub(crate) mod discord;
-#[cfg(feature = "aws")]
 pub(crate) mod email;
 // In a type that is registered, the settings are public.
 #[cfg(test)]
 #[allow(unreachable_pub)]
 mod example;
+pub(crate) mod exec;
+pub(crate) mod gcp_pubsub;
 pub(crate) mod http;
+pub(crate) mod kafka;
 pub(crate) mod log;
 pub(crate) mod opsgenie;
 pub(crate) mod pagerduty;
@@ -30,8 +33,12 @@ pub(crate) use acteon_schemas::error_code as code;
 pub use registry::ProviderSettings;
 pub(crate) use tools::Tools;
 
-use acteon_schemas::{Dispatch, ProviderError, ProviderResponse};
+use acteon_schemas::{Dispatch, ProviderError, ProviderResponse, ResponseStatus};
 use futures::future::BoxFuture;
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The W3C trace context that came with a dispatch record.
@@ -69,6 +76,18 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// The provider took it, and this is what it has to say.
+    pub(crate) fn delivered(body: &impl Serialize) -> Self {
+        match to_raw_value(body) {
+            Ok(body) => Self::Delivered(ProviderResponse {
+                status: ResponseStatus::Success,
+                body: Cow::Owned(body),
+                headers: BTreeMap::new(),
+            }),
+            Err(error) => Self::reject(code::SERIALIZATION, error.to_string()),
+        }
+    }
+
     /// A failure that may pass.
     pub(crate) fn retry(code: &'static str, message: impl Into<String>, after: Option<Duration>) -> Self {
         let message = message.into().into();

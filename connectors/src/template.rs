@@ -244,6 +244,15 @@ impl Context {
         Self(context! { action => action, payload => Dynamic::from(Serde(&payload)), metadata => metadata })
     }
 
+    /// What a template sees that may choose a destination: the names in an action, and nothing that is free text.
+    pub(crate) fn names(namespace: &str, tenant: &str, provider: &str, action_type: &str) -> Self {
+        Self(context! {
+            action => context! {
+                namespace => namespace, tenant => tenant, provider => provider, action_type => action_type,
+            }
+        })
+    }
+
     fn nothing() -> Self {
         let nothing = || Dynamic::from(Serde(&Value::Object(serde_json::Map::new())));
         Self(context! { action => nothing(), payload => nothing(), metadata => nothing() })

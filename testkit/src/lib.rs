@@ -1,5 +1,5 @@
 //! Real counterparts for tests and benchmarks: Apache Kafka ([`kafka::Kafka`]), stand-ins for AWS ([`moto::Moto`],
-//! [`elasticmq::ElasticMq`]), child processes ([`process::Process`]) and an HTTP server that records what it is sent ([`http::Receiver`]); and a plain model of the
+//! [`elasticmq::ElasticMq`]), a mail server ([`smtp::SmtpSink`]), child processes ([`process::Process`]) and an HTTP server that records what it is sent ([`http::Receiver`]); and a plain model of the
 //! processor to compare runs with ([`model`]).
 //!
 //! Every child process is guarded: it is killed when the test process ends, even by `kill -9`.
@@ -13,6 +13,7 @@ pub mod model;
 pub mod moto;
 mod ports;
 pub mod process;
+pub mod smtp;
 pub mod tools;
 
 use std::path::PathBuf;

@@ -5,8 +5,8 @@ use super::chains::RawChains;
 use super::circuits::{RawCircuit, RawCircuitBreaker};
 use super::problem::Report;
 use super::raw::{
-    RawApprovalKey, RawAudit, RawConfig, RawEgress, RawExecutor, RawLongRetry, RawProcessor, RawRedact, RawRules,
-    RawServer, RawTopology,
+    RawApprovalKey, RawAudit, RawConfig, RawConnectors, RawEgress, RawExecutor, RawLongRetry, RawProcessor, RawRedact,
+    RawRules, RawServer, RawTopology,
 };
 use super::{fields, legacy, providers};
 use acteon_connectors::{ProfileDefinition, TemplateDefinition};
@@ -62,6 +62,7 @@ fn known(path: &str) -> Option<&'static [&'static str]> {
         "quotas" => fields::of::<RawQuotas>(),
         "retention" => fields::of::<RawRetention>(),
         "egress" => fields::of::<RawEgress>(),
+        "connectors" => fields::of::<RawConnectors>(),
         "templates" => fields::of::<TemplateDefinition>(),
         "profiles" => fields::of::<ProfileDefinition>(),
         "circuit_breaker" => fields::of::<RawCircuitBreaker>(),

@@ -55,15 +55,24 @@ pub(super) fn take_type_keys<'d>(document: &mut DeTable<'d>) -> Vec<TypeKeys<'d>
     taken
 }
 
+/// What the rest of the configuration has for providers.
+pub(super) struct Allowed<'a> {
+    /// `[[templates]]` and `[[profiles]]`.
+    pub(super) templates: &'a TemplateLibrary,
+    /// `[connectors] allow_exec`.
+    pub(super) exec: bool,
+}
+
 /// Checks the entries, and the templates and profiles that they are sent with; problems go to the report.
 pub(super) fn providers(
     raw: Vec<RawProvider>,
     type_keys: Vec<TypeKeys<'_>>,
-    templates: &TemplateLibrary,
+    allowed: &Allowed<'_>,
     spans: &Spans,
     report: &mut Report<'_>,
 ) -> Vec<ProviderConfig> {
     let mut check = Check { spans, report };
+    let Allowed { templates, exec } = *allowed;
     if let Err(error) = templates.validate() {
         match error {
             Error::Template { place, problem } => check.error(&place, problem),
@@ -74,7 +83,8 @@ pub(super) fn providers(
     let mut providers = Vec::with_capacity(raw.len());
     for (index, (raw, keys)) in raw.into_iter().zip(type_keys).enumerate() {
         let Some(provider) = check.provider(index, raw, keys) else { continue };
-        if let Err(error) = provider.validate().and_then(|()| templates.check_profile(&provider)) {
+        let checked = provider.validate().and_then(|()| templates.check_profile(&provider));
+        if let Err(error) = checked.and_then(|()| provider.check_allowed(exec)) {
             check.refused(index, &error);
         }
         if let Some(first) = places.insert(provider.name.clone(), index) {

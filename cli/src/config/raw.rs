@@ -29,6 +29,7 @@ pub(super) struct RawConfig {
     pub(super) quotas: RawQuotas,
     pub(super) retention: RawRetention,
     pub(super) egress: RawEgress,
+    pub(super) connectors: RawConnectors,
     pub(super) templates: Vec<TemplateDefinition>,
     pub(super) profiles: Vec<ProfileDefinition>,
     pub(super) circuit_breaker: RawCircuitBreaker,
@@ -120,6 +121,12 @@ pub(super) struct RawLongRetry {
     pub(super) max_retries: Option<u32>,
     pub(super) initial_seconds: Option<u64>,
     pub(super) max_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawConnectors {
+    pub(super) allow_exec: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -37,6 +37,7 @@ pub(crate) fn shown(config: &Config) -> Value {
             "max_concurrent": limits.max_concurrent,
         },
         "egress": { "allow": config.egress.entries() },
+        "connectors": { "allow_exec": config.allow_exec },
         "templates": config.templates.templates,
         "profiles": config.templates.profiles,
         "providers": providers.iter().map(|config| provider(config, limits)).collect::<Vec<_>>(),

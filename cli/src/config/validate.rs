@@ -46,7 +46,9 @@ pub(super) fn validate(
     named::check("state_machines", raw.state_machines.iter().map(|one| one.name.as_str()), spans, report);
     named::check("time_intervals", raw.time_intervals.iter().map(|one| one.name.as_str()), spans, report);
     let templates = TemplateLibrary { templates: raw.templates, profiles: raw.profiles };
-    let providers = providers::providers(raw.providers, type_keys, &templates, spans, report);
+    let allow_exec = raw.connectors.allow_exec.unwrap_or(false);
+    let allowed = providers::Allowed { templates: &templates, exec: allow_exec };
+    let providers = providers::providers(raw.providers, type_keys, &allowed, spans, report);
     let names = providers.iter().map(|provider| provider.name.clone()).collect();
     let circuits = circuits::circuits(raw.circuit_breaker, &names, spans, report);
     let mut check = Check { spans, report };
@@ -72,6 +74,7 @@ pub(super) fn validate(
         limits,
         providers,
         egress,
+        allow_exec,
         templates,
         audit,
         chains: Chains { completed_ttl_seconds, definitions: raw.chains.definitions },

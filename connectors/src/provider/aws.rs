@@ -29,24 +29,5 @@ pub use sns::SnsSettings;
 pub(crate) use sqs::Sqs;
 pub use sqs::SqsSettings;
 
-use super::{Outcome, code};
-use acteon_schemas::{ProviderResponse, ResponseStatus};
-use serde::Serialize;
-use serde_json::value::to_raw_value;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-/// The service took the call.
-pub(crate) fn delivered(body: &impl Serialize) -> Outcome {
-    match to_raw_value(body) {
-        Ok(body) => Outcome::Delivered(ProviderResponse {
-            status: ResponseStatus::Success,
-            body: Cow::Owned(body),
-            headers: BTreeMap::new(),
-        }),
-        Err(error) => Outcome::reject(code::SERIALIZATION, error.to_string()),
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod samples;

@@ -7,14 +7,17 @@
 #[cfg(feature = "aws")]
 mod aws;
 mod cases;
+mod streams;
 mod subject;
 
 use super::example::{Pager, PagerSettings};
+use super::exec::ExecSettings;
 use super::log::LogSettings;
 use super::webhook::WebhookSettings;
 use super::{Provider, ProviderSettings, Tools};
 use crate::secret::Secret;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use subject::{SECRET, Subject};
 
@@ -37,7 +40,25 @@ fn subjects() -> Vec<Subject> {
         ),
         of("pagerduty", |url| json!({"routing_key": SECRET, "services": {"db": SECRET}, "api_url": url})),
         of("opsgenie", |url| json!({"opsgenie": {"api_key": SECRET, "api_url": url}})),
+        Subject::silent("exec", |_| {
+            let command = vec!["/bin/sh".to_owned(), "-c".to_owned(), "echo $TOKEN >&2".to_owned()];
+            let env = BTreeMap::from([("TOKEN".to_owned(), Secret::new("hunter2"))]);
+            ProviderSettings::Exec(ExecSettings { command, working_directory: None, env })
+        }),
     ];
+    subjects.extend(streams::subjects());
+    // `tests/it/smtp.rs` has these cases with a mail server.
+    #[cfg(not(feature = "aws"))]
+    subjects.push(Subject {
+        has_call: false,
+        ..Subject::silent("email", |_| {
+            let keys = json!({
+                "backend": "smtp", "from_address": "a@example.com", "smtp_host": "mail.example.com", "username": "u",
+                "password": SECRET
+            });
+            settings("email", keys)
+        })
+    });
     #[cfg(feature = "aws")]
     subjects.extend(aws::subjects());
     subjects
@@ -45,10 +66,14 @@ fn subjects() -> Vec<Subject> {
 
 /// A type that speaks HTTP, with its keys for a server at a URL.
 fn of(type_name: &'static str, keys: impl Fn(&str) -> Value + Clone + 'static) -> Subject {
-    Subject::http(type_name, move |url| match ProviderSettings::parse(type_name, keys(url)) {
+    Subject::http(type_name, move |url| settings(type_name, keys(url)))
+}
+
+fn settings(type_name: &str, keys: Value) -> ProviderSettings {
+    match ProviderSettings::parse(type_name, keys) {
         Ok(Some(settings)) => settings,
         other => panic!("{type_name}: {other:?}"),
-    })
+    }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use super::{Outcome, code};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-#[cfg(any(test, feature = "aws"))]
 use std::ops::RangeInclusive;
 
 /// The members of a payload that is a JSON object. One that is null counts as absent.
@@ -42,7 +41,6 @@ impl<'p> Keys<'p> {
     }
 
     /// Whether there are members, and only such as are named here.
-    #[cfg(any(test, feature = "aws"))]
     pub(crate) fn are_among(&self, keys: &[&str]) -> bool {
         !self.0.is_empty() && self.0.keys().all(|key| keys.contains(&key.as_str()))
     }
@@ -63,7 +61,6 @@ impl<'p> Keys<'p> {
     }
 
     /// A member that is a whole number within limits.
-    #[cfg(any(test, feature = "aws"))]
     pub(crate) fn integer(&self, key: &str, limits: RangeInclusive<i32>) -> Result<Option<i32>, Invalid> {
         let problem = format!("must be a whole number from {} to {}", limits.start(), limits.end());
         match self.read(key, &problem)? {
@@ -73,7 +70,6 @@ impl<'p> Keys<'p> {
     }
 
     /// A member that is an object of strings.
-    #[cfg(any(test, feature = "aws"))]
     pub(crate) fn map(&self, key: &str) -> Result<Option<BTreeMap<String, String>>, Invalid> {
         self.read(key, "must be an object whose values are strings")
     }

@@ -106,7 +106,15 @@ types! {
     /// Puts, gets and deletes objects.
     ["aws"] AwsS3 = "aws-s3", aws::{S3Settings, S3};
     /// Sends email.
-    ["aws"] Email = "email", email::{EmailSettings, Email};
+    Email = "email", email::{EmailSettings, Email};
+    /// Runs a program.
+    Exec = "exec", exec::{ExecSettings, Exec};
+    /// Writes to a topic.
+    Kafka = "kafka", kafka::{KafkaSettings, Kafka};
+    /// Sends events to an event hub.
+    AzureEventHubs = "azure-eventhubs", azure_eventhubs::{AzureEventHubsSettings, AzureEventHubs};
+    /// Publishes to a topic of Google Cloud.
+    GcpPubsub = "gcp-pubsub", gcp_pubsub::{GcpPubsubSettings, GcpPubsub};
 }
 
 fn without_nulls(value: Value) -> Value {

@@ -4,6 +4,7 @@ mod request;
 mod settings;
 mod signature;
 
+pub(super) use request::whole_action;
 pub use settings::{ExpectedJson, HmacEncoding, HmacSettings, WebhookSettings};
 
 use super::http::{Answer, Client, Response, Verdict, classify as classify_status};

@@ -113,6 +113,7 @@ impl Bed {
             },
             egress: EgressPolicy::default().with_loopback(),
             templates: TemplateLibrary::default(),
+            allow_exec: false,
         }
     }
 
@@ -165,7 +166,7 @@ impl Bed {
     }
 
     /// Reads a topic from its beginning until there are `count` records and a short time longer.
-    fn read(&self, topic: &str, count: usize) -> Vec<Read> {
+    pub(crate) fn read(&self, topic: &str, count: usize) -> Vec<Read> {
         let consumer: BaseConsumer =
             self.client().set("group.id", "reader").set("enable.auto.commit", "false").create().unwrap();
         let mut list = TopicPartitionList::new();

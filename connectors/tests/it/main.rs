@@ -8,5 +8,7 @@ mod aws;
 mod bed;
 mod calls;
 mod circuits;
+mod kafka;
 mod recovery;
 mod sharing;
+mod smtp;

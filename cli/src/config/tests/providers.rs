@@ -2,7 +2,11 @@
 
 use super::Mistake;
 
-pub(super) const MISTAKES: [Mistake; 20] = [
+pub(super) const MISTAKES: [Mistake; 21] = [
+    (
+        "[[providers]]\nname = \"a\"\ntype = \"exec\"\ncommand = [\"/bin/true\"]",
+        "3:8: error: `providers[0].type` is `exec`, which runs programs of this machine; to allow that, set `allow_exec",
+    ),
     (
         "[[providers]]\nname = \"a\"\ntype = \"log\"\nprofile = \"x\"",
         "4:11: error: `providers[0].profile` is \"x\", and there is no profile of that name",

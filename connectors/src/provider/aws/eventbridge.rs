@@ -1,7 +1,7 @@
 use super::account::aws_settings;
 use super::arn::Arn;
 use super::batch::Batcher;
-use super::{Connection, Failure, Service, delivered};
+use super::{Connection, Failure, Service};
 use crate::error::Error;
 use crate::provider::payload::{Invalid, Keys};
 use crate::provider::{Call, Outcome, Provider, Tools};
@@ -202,7 +202,7 @@ fn read(entry: &PutEventsResultEntry) -> Result<String, Failure> {
 /// Says what an entry's answer means.
 fn classify(bus: &str, answer: Result<String, Failure>) -> Outcome {
     match answer {
-        Ok(id) => delivered(&json!({"event_id": id, "event_bus": bus, "status": "published"})),
+        Ok(id) => Outcome::delivered(&json!({"event_id": id, "event_bus": bus, "status": "published"})),
         Err(failure) => failure.outcome(SERVICE),
     }
 }

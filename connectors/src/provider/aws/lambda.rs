@@ -1,6 +1,6 @@
 use super::account::aws_settings;
 use super::arn::Arn;
-use super::{Connection, Failure, Service, delivered};
+use super::{Connection, Failure, Service};
 use crate::error::Error;
 use crate::provider::http::MAX_RESPONSE_BYTES;
 use crate::provider::payload::{Invalid, Keys};
@@ -223,7 +223,7 @@ fn classify(function_name: &str, answer: Result<Invoked, Failure>) -> Outcome {
     if invoked.payload.len() <= MAX_RESPONSE_BYTES {
         body["response"] = response(&invoked.payload);
     }
-    delivered(&body)
+    Outcome::delivered(&body)
 }
 
 /// What a function returned: JSON as such, other text as a string.

@@ -4,7 +4,7 @@ mod request;
 
 use super::account::aws_settings;
 use super::arn::Arn;
-use super::{Connection, Failure, Service, delivered};
+use super::{Connection, Failure, Service};
 use crate::error::Error;
 use crate::provider::http::MAX_RESPONSE_BYTES;
 use crate::provider::{Call, Outcome, Provider, Tools, code};
@@ -130,7 +130,7 @@ impl Provider for S3 {
 /// Says what the answer to a put or delete means.
 fn done(place: &Place, status: &str, answer: Result<(), Failure>) -> Outcome {
     match answer {
-        Ok(()) => delivered(&json!({"bucket": place.bucket, "key": place.key, "status": status})),
+        Ok(()) => Outcome::delivered(&json!({"bucket": place.bucket, "key": place.key, "status": status})),
         Err(failure) => failure.outcome(SERVICE),
     }
 }
@@ -145,7 +145,7 @@ fn got(place: &Place, content_type: Option<String>, body: Vec<u8>) -> Outcome {
         Ok(text) => response["body"] = text.into(),
         Err(other) => response["body_base64"] = STANDARD.encode(other.as_bytes()).into(),
     }
-    delivered(&response)
+    Outcome::delivered(&response)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::account::aws_settings;
 use super::arn::Arn;
 use super::mark::{attributes, fifo_id, group_id};
-use super::{Connection, Failure, Service, delivered};
+use super::{Connection, Failure, Service};
 use crate::error::Error;
 use crate::provider::payload::{Invalid, Keys};
 use crate::provider::{Call, Outcome, Provider, Tools};
@@ -138,7 +138,7 @@ fn message(call: Call<'_>, configured: &str) -> Result<Message, Invalid> {
 /// Says what an answer means: the message's id, or a failure.
 fn classify(topic_arn: &str, answer: Result<String, Failure>) -> Outcome {
     match answer {
-        Ok(id) => delivered(&json!({"message_id": id, "topic_arn": topic_arn, "status": "published"})),
+        Ok(id) => Outcome::delivered(&json!({"message_id": id, "topic_arn": topic_arn, "status": "published"})),
         Err(failure) => failure.outcome(SERVICE),
     }
 }

@@ -1,7 +1,7 @@
 use super::account::{aws_settings, check_url};
 use super::batch::Batcher;
 use super::mark::{attributes, fifo_id, group_id};
-use super::{Connection, Failure, Service, delivered};
+use super::{Connection, Failure, Service};
 use crate::error::Error;
 use crate::provider::payload::{Invalid, Keys};
 use crate::provider::{Call, Outcome, Provider, Tools};
@@ -194,7 +194,7 @@ fn answers(answer: &SendMessageBatchOutput, count: usize) -> Vec<Result<String, 
 /// Says what an entry's answer means: the message's id, or a failure.
 fn classify(queue_url: &str, answer: Result<String, Failure>) -> Outcome {
     match answer {
-        Ok(id) => delivered(&json!({"message_id": id, "queue_url": queue_url, "status": "sent"})),
+        Ok(id) => Outcome::delivered(&json!({"message_id": id, "queue_url": queue_url, "status": "sent"})),
         Err(failure) => failure.outcome(SERVICE),
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Subject {
     pub(crate) build: Build,
     /// How its settings are shown: by `Debug` and as JSON.
     pub(crate) shown: Option<Show>,
+    /// Whether it can be called without a counterpart of its own.
+    pub(crate) has_call: bool,
     /// Whether it calls the server at all.
     pub(crate) has_server: bool,
     /// Whether the server's address is subject to the egress policy.
@@ -69,6 +71,7 @@ impl Subject {
             type_name,
             build: Box::new(build),
             shown: None,
+            has_call: true,
             has_server: true,
             is_guarded: true,
             payload: json!({"message": "hello"}),

@@ -1,10 +1,17 @@
 use super::EmailSettings;
+use super::compose::compose;
 use super::message::{DISPATCH_HEADER, Message};
-use crate::provider::Outcome;
-use crate::provider::aws::{Account, Connection, Failure, Service, delivered};
+use crate::attachment::Attachment;
+use crate::clock;
+use crate::provider::aws::{Account, Connection, Failure, Service};
+use crate::provider::payload::Invalid;
+use crate::provider::{Outcome, code};
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::error::BuildError;
-use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message as SesMessage, MessageHeader};
+use aws_sdk_sesv2::primitives::Blob;
+use aws_sdk_sesv2::types::{
+    Body, Content, Destination, EmailContent, Message as SesMessage, MessageHeader, RawMessage,
+};
 use serde_json::json;
 
 const SERVICE: Service = Service { name: "SES", target_key: "from_address" };
@@ -19,16 +26,17 @@ impl Ses {
         Self { connection: Connection::new(account, region, Client::new) }
     }
 
-    pub(super) async fn send(&self, settings: &EmailSettings, message: Message) -> Outcome {
+    pub(super) async fn send(&self, settings: &EmailSettings, message: Message, attachments: &[Attachment]) -> Outcome {
         let destination = Destination::builder()
             .set_to_addresses(Some(message.to.clone()))
             .set_cc_addresses(Some(message.cc.clone()))
             .set_bcc_addresses(Some(message.bcc.clone()))
             .build();
         let reply_to = message.reply_to.clone();
-        let content = match content(message) {
+        let content = if attachments.is_empty() { content(message) } else { composed(settings, &message, attachments) };
+        let content = match content {
             Ok(content) => content,
-            Err(error) => return classify(Err(Failure::Unsendable(error.to_string()))),
+            Err(outcome) => return outcome,
         };
         let sent = self
             .connection
@@ -46,7 +54,25 @@ impl Ses {
     }
 }
 
-fn content(message: Message) -> Result<EmailContent, BuildError> {
+/// The whole email in MIME: SES takes attachments no other way from all its users.
+fn composed(settings: &EmailSettings, message: &Message, attachments: &[Attachment]) -> Result<EmailContent, Outcome> {
+    let from = settings.from_address.parse();
+    let from = from.map_err(|_| Outcome::reject(code::CONFIGURATION, "`from_address` is no address"))?;
+    let composed = compose(message, &from, attachments, clock::utc()).map_err(Invalid::outcome)?;
+    let raw =
+        RawMessage::builder().data(Blob::new(composed.formatted())).build().map_err(|error| unsendable(&error))?;
+    Ok(EmailContent::builder().raw(raw).build())
+}
+
+fn unsendable(error: &BuildError) -> Outcome {
+    classify(Err(Failure::Unsendable(error.to_string())))
+}
+
+fn content(message: Message) -> Result<EmailContent, Outcome> {
+    simple(message).map_err(|error| unsendable(&error))
+}
+
+fn simple(message: Message) -> Result<EmailContent, BuildError> {
     let utf8 = |text: String| Content::builder().data(text).charset("UTF-8").build();
     let body = Body::builder()
         .set_text(message.body.map(utf8).transpose()?)
@@ -60,7 +86,7 @@ fn content(message: Message) -> Result<EmailContent, BuildError> {
 /// Says what an answer means: the message's id, or a failure.
 fn classify(answer: Result<String, Failure>) -> Outcome {
     match answer {
-        Ok(id) => delivered(&json!({"message_id": id, "status": "sent"})),
+        Ok(id) => Outcome::delivered(&json!({"message_id": id, "status": "sent"})),
         Err(failure) => failure.outcome(SERVICE),
     }
 }

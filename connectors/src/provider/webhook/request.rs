@@ -217,7 +217,7 @@ fn header_map(name: &str, settings: &WebhookSettings, has_body: bool) -> Result<
 }
 
 /// The action as the rules left it, in the shape in which applications send it.
-pub(super) fn whole_action(dispatch: &Dispatch<'_>) -> Result<Vec<u8>, serde_json::Error> {
+pub(in crate::provider) fn whole_action(dispatch: &Dispatch<'_>) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Action {
         id: Some(Cow::Borrowed(&dispatch.action_id)),
         namespace: Cow::Borrowed(&dispatch.namespace),

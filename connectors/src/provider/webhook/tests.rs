@@ -78,7 +78,7 @@ fn the_request_is_the_whole_action() {
     })
     .to_string();
     let dispatch: Dispatch<'_> = serde_json::from_str(&text).unwrap();
-    let sent: Value = serde_json::from_slice(&request::whole_action(&dispatch).unwrap()).unwrap();
+    let sent: Value = serde_json::from_slice(&whole_action(&dispatch).unwrap()).unwrap();
     assert_eq!(
         sent,
         json!({

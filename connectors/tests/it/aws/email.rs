@@ -44,6 +44,30 @@ fn ses_sends_what_the_payload_says() {
 }
 
 #[test]
+fn ses_sends_attachments_too() {
+    let client = aws_sdk_sesv2::Client::new(&sdk(&moto().url()));
+    let from = "files@smartbuilding.example.com";
+    super::run(client.create_email_identity().email_identity(from).send()).unwrap();
+    let keys = json!({"backend": "ses", "from_address": from, "to": ["ops@example.com"]});
+    let (bed, connectors) = start("email", &moto().url(), &keys);
+    let mut record = crate::bed::dispatch("p", "d-1", 0);
+    record["payload"] = json!({"body": "see the file"});
+    record["extra"] = json!({"attachments": [{"filename": "log.txt", "data_base64": "YSBsaW5l"}]});
+    let producer = bed.producer(None);
+    bed.put(&producer, "p", &record.to_string(), "key");
+    rdkafka::producer::Producer::flush(&producer, PATIENCE).unwrap();
+    let result = &results(&bed, 1)["d-1"];
+    let contents = moto().contents().unwrap();
+    let raw = contents["ses"]["RawMessage"].as_array().unwrap();
+    let written = raw.iter().find(|message| message["id"] == result["message_id"]).unwrap();
+    let text = written["raw_data"].as_str().unwrap();
+    for part in ["filename=\"log.txt\"", "see the file", "X-Acteon-Dispatch-Id: d-1"] {
+        assert!(text.contains(part), "{text} lacks {part}");
+    }
+    assert_eq!(connectors.stop(PATIENCE), 0);
+}
+
+#[test]
 fn a_sender_that_is_not_verified_is_refused() {
     let keys = json!({"backend": "ses", "from_address": "nobody@unverified.example.net", "to": ["ops@example.com"]});
     let (bed, connectors) = start("email", &moto().url(), &keys);

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::provider::aws::{delivered, samples::short};
+use crate::provider::aws::samples::short;
 
 #[test]
 fn a_batch_is_complete_at_either_limit() {
@@ -32,7 +32,7 @@ fn a_batch_is_complete_at_either_limit() {
 }
 
 fn ok(entry: u32) -> Outcome {
-    delivered(&entry)
+    Outcome::delivered(&entry)
 }
 
 #[tokio::test]

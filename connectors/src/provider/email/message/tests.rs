@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::provider::Outcome;
-use crate::provider::aws::samples;
 use serde_json::{Value, json};
 
 fn made(payload: &Value, default_to: &[&str]) -> Result<Message, Invalid> {
     let default_to: Vec<String> = default_to.iter().map(|address| (*address).to_owned()).collect();
-    of(&samples::dispatch(&payload.to_string()), &default_to)
+    let text = crate::testing::dispatch(payload).to_string();
+    of(&serde_json::from_str(&text).unwrap(), &default_to)
 }
 
 fn list(addresses: &[&str]) -> Vec<String> {
@@ -38,7 +38,7 @@ fn any_payload_is_a_body_for_the_configured_recipients() {
     for payload in [json!({"device_id": "temp-1", "value": 97}), json!([1]), json!("text")] {
         let message = made(&payload, &["ops@example.com"]).unwrap();
         assert_eq!(message.to, list(&["ops@example.com"]));
-        assert_eq!(message.subject, "sensor_reading (iot/hq)");
+        assert_eq!(message.subject, "notify (shop/acme)");
         assert_eq!((message.body, message.html_body), (Some(payload.to_string()), None));
     }
     let html = made(&json!({"to": "a@example.com", "html_body": "<p>"}), &[]).unwrap();
