@@ -200,12 +200,13 @@ fn misfit(schema: &Schema, value: Avro, names: &ResolvedSchema<'_>) -> String {
         return "it is of another type than the schema's".to_owned();
     };
     for field in &record.fields {
-        match values.remove(&field.name) {
+        let fits = match values.remove(&field.name) {
             None if field.default.is_none() => return format!("it lacks the field `{}`", field.name),
-            Some(value) if value.resolve_with_names(&field.schema, names.get_names()).is_err() => {
-                return format!("its field `{}` is of another type", field.name);
-            }
-            _ => {}
+            None => true,
+            Some(value) => value.resolve_with_names(&field.schema, names.get_names()).is_ok(),
+        };
+        if !fits {
+            return format!("its field `{}` is of another type", field.name);
         }
     }
     "one of its fields is of another type".to_owned()
