@@ -3,7 +3,7 @@
 use super::Faults;
 use super::evidence::{Evidence, coordinates};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a dispatch's result is remembered, in milliseconds.
 const SEEN_TTL_MS: i64 = 24 * 3600 * 1000;
@@ -38,6 +38,7 @@ pub(super) fn check(evidence: &Evidence, faults: &mut Faults) {
         faults.add("dispatch without an outcome", dispatch.to_string());
     }
     completions(evidence, faults);
+    letters(evidence, faults);
 }
 
 /// Whether it is an action's own call, at once or after having been held.
@@ -75,5 +76,25 @@ fn completions(evidence: &Evidence, faults: &mut Faults) {
     }
     for stretch in wanted.keys() {
         faults.add("result without a completion", format!("{stretch:?}"));
+    }
+}
+
+/// An action's own call that failed for good and came back with its result is in the dead-letter topic, once.
+fn letters(evidence: &Evidence, faults: &mut Faults) {
+    let given_up = |result: &&Value| {
+        let context = &result["context"];
+        let is_of_an_action = context["chain"].is_null() && context["notice"].is_null();
+        is_of_an_action && result["result"]["failed"].is_object() && result["dispatch"].is_object()
+    };
+    let mut wanted: BTreeSet<&str> =
+        evidence.results.iter().filter(given_up).filter_map(|result| result["dispatch_id"].as_str()).collect();
+    for (source, letter) in &evidence.letters {
+        let Some(id) = letter["dispatch_id"].as_str() else { continue };
+        if !wanted.remove(id) {
+            faults.add("dead letter of a dispatch twice, or of one that did not fail", format!("{source}: {id}"));
+        }
+    }
+    for id in wanted {
+        faults.add("failed dispatch not in the dead-letter topic", id);
     }
 }

@@ -340,22 +340,39 @@ impl<'e> Checker<'e> {
         }
     }
 
-    /// Each input that can't be read is in the dead-letter topic once, as it was, and nothing else is.
+    /// Each input that can't be read is in the dead-letter topic once, as it was; so is each dispatch that failed for good
+    /// and came back with its result, and nothing else is.
     fn dead_letters(&mut self) {
         let evidence = self.evidence;
         let mut wanted: HashMap<Place, &Vec<u8>> = HashMap::new();
         wanted.extend(broken(Topic::Actions, &evidence.actions));
         wanted.extend(broken(Topic::Commands, &evidence.orders));
         wanted.extend(broken(Topic::Results, &evidence.answers));
+        let mut given_up = self.given_up();
         for letter in &evidence.letters {
-            if wanted.remove(&letter.source) != Some(&letter.value) {
+            let is_input = wanted.remove(&letter.source) == Some(&letter.value);
+            if !is_input && !given_up.remove(&letter.source).is_some_and(|id| letter.is_dispatch(id)) {
                 self.violation("dead letter too many, or changed", format!("{letter:?}"));
             }
         }
-        for place in wanted.keys() {
+        for place in wanted.keys().chain(given_up.keys()) {
             self.violation("not in the dead-letter topic", format!("{place:?}"));
         }
         self.report.dead_letters = evidence.letters.len();
+    }
+
+    /// The dispatches that failed for good and came back, by their actions' places.
+    fn given_up(&self) -> HashMap<Place, &'e str> {
+        let answers = self.evidence.answers.values().flat_map(BTreeMap::values);
+        let echoed: HashSet<&str> = answers
+            .filter_map(|answer| match answer {
+                Input::Good(answer) if answer.echoed => Some(answer.dispatch_id.as_str()),
+                _ => None,
+            })
+            .collect();
+        let failed = self.evidence.told.values().flatten().filter(|told| told.completes && told.outcome == "failed");
+        let dispatches = failed.filter_map(|told| Some((told.source, self.sent.get(&told.source)?.id.as_str())));
+        dispatches.filter(|(_, id)| echoed.contains(id)).collect()
     }
 }
 

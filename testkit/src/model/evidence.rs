@@ -97,6 +97,8 @@ pub(super) enum Order {
 pub(super) struct Answer {
     pub(super) dispatch_id: String,
     pub(super) delivered: bool,
+    /// Whether the dispatch came back with it.
+    pub(super) echoed: bool,
 }
 
 /// An outcome record.
@@ -145,6 +147,13 @@ pub(super) struct Sent {
 pub(super) struct Letter {
     pub(super) source: Place,
     pub(super) value: Vec<u8>,
+}
+
+impl Letter {
+    /// Whether it holds the dispatch with this id.
+    pub(super) fn is_dispatch(&self, id: &str) -> bool {
+        serde_json::from_slice::<Value>(&self.value).is_ok_and(|json| json["dispatch_id"] == id)
+    }
 }
 
 /// The inputs of one topic: by partition, in the order of their offsets.
@@ -337,5 +346,5 @@ fn order(json: &Value) -> Option<CommandBody> {
 
 fn answer(json: &Value) -> Option<Answer> {
     let delivered = json["result"].get("delivered").is_some();
-    Some(Answer { dispatch_id: text(json, "dispatch_id")?, delivered })
+    Some(Answer { dispatch_id: text(json, "dispatch_id")?, delivered, echoed: json["dispatch"].is_object() })
 }
