@@ -351,6 +351,7 @@ impl<'e> Checker<'e> {
         let mut given_up = self.given_up();
         for letter in &evidence.letters {
             let is_input = wanted.remove(&letter.source) == Some(&letter.value);
+            self.report.dead_letters += usize::from(is_input);
             if !is_input && !given_up.remove(&letter.source).is_some_and(|id| letter.is_dispatch(id)) {
                 self.violation("dead letter too many, or changed", format!("{letter:?}"));
             }
@@ -358,7 +359,6 @@ impl<'e> Checker<'e> {
         for place in wanted.keys().chain(given_up.keys()) {
             self.violation("not in the dead-letter topic", format!("{place:?}"));
         }
-        self.report.dead_letters = evidence.letters.len();
     }
 
     /// The dispatches that failed for good and came back, by their actions' places.
