@@ -23,7 +23,7 @@ fn failed_with(dispatch: &Value, failed: Value) -> Value {
         result[name] = json!(value);
     }
     result["dispatch"] = dispatch.clone();
-    result["result"] = json!({"failed": failed});
+    result["result"] = [("failed".to_owned(), failed)].into_iter().collect();
     result
 }
 
