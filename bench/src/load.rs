@@ -1,14 +1,14 @@
 //! The gate workload: makes the actions and loads them.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use fastrand::Rng;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::BaseRecord;
 use uuid::Uuid;
 
-use crate::kafka::{self, Reader};
+use crate::bulk::Bulk;
+use crate::kafka::Reader;
 
 /// The same actions at every run.
 const SEED: u64 = 42;
@@ -16,8 +16,6 @@ const TENANTS: u32 = 64;
 const DEVICES: u32 = 200_000;
 /// Devices that repeated dedup keys are drawn from.
 const REPEATED_DEVICES: u32 = 2_000;
-/// Longest wait for the broker to take all records.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// One action, ready to be produced.
 #[derive(Debug, PartialEq)]
@@ -97,33 +95,16 @@ pub(crate) fn load_until(bootstrap: &str, topic: &str, count: u32, at: &str) -> 
 }
 
 fn produce(bootstrap: &str, topic: &str, count: u32, value: impl Fn(&str) -> String) -> Result<()> {
-    let producer: BaseProducer = kafka::client(bootstrap)
-        .set("partitioner", "murmur2_random")
-        .set("compression.type", "lz4")
-        .set("linger.ms", "20")
-        .set("batch.size", "262144")
-        .set("queue.buffering.max.messages", "100000")
-        .create()?;
+    let bulk = Bulk::new(bootstrap)?;
     let mut actions = Actions::new();
     for _ in 0..count {
         let Action { key, json, .. } = actions.advance()?;
-        let json = value(json);
-        let mut record = BaseRecord::to(topic).key(key).payload(&json);
-        while let Err((error, back)) = producer.send(record) {
-            ensure!(queue_is_full(&error), "cannot produce to {topic}: {error}");
-            producer.poll(Duration::from_millis(10));
-            record = back;
-        }
+        bulk.send(BaseRecord::to(topic).key(key.as_bytes()).payload(value(json).as_bytes()))?;
     }
-    producer.flush(FLUSH_TIMEOUT)?;
+    bulk.flush()?;
     let loaded = Reader::new(bootstrap, topic)?.stable_end()?;
     ensure!(loaded == u64::from(count), "{topic} took {loaded} of {count} actions");
     Ok(())
-}
-
-/// Whether a record can be sent again once some have left.
-pub(crate) fn queue_is_full(error: &rdkafka::error::KafkaError) -> bool {
-    error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::QueueFull)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The gate benchmark: Kafka Streams, the wire limit and Acteon do the same work on the same broker, one after the
 //! other. `bench/README.md` says what is measured and how.
 
+mod bulk;
 mod contender;
 mod delivery;
 mod drain;

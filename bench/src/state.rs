@@ -1,15 +1,10 @@
 //! State that an earlier run has left: entries written straight to a changelog, as the processor writes them.
 
-use std::time::Duration;
+use anyhow::Result;
+use rdkafka::producer::BaseRecord;
 
-use anyhow::{Result, ensure};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use crate::bulk::Bulk;
 
-use crate::kafka;
-use crate::load::queue_is_full;
-
-/// Longest wait for the broker to take all entries.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
 /// Farther than any run lasts, in milliseconds (one hour).
 const FAR_MS: i64 = 3600 * 1000;
 /// Bytes of a held action.
@@ -43,27 +38,16 @@ impl Entries {
 
 /// Writes `count` entries, the same number to each partition.
 pub(crate) fn leave(bootstrap: &str, prefix: &str, entries: Entries, count: u32, partitions: i32) -> Result<()> {
-    let producer: BaseProducer = kafka::client(bootstrap)
-        .set("compression.type", "lz4")
-        .set("linger.ms", "20")
-        .set("batch.size", "262144")
-        .set("queue.buffering.max.messages", "100000")
-        .create()?;
+    let bulk = Bulk::new(bootstrap)?;
     let (topic, (tag, body)) = (entries.topic(prefix), entries.parts());
     let until = acteon_testkit::clock::unix_ms() + FAR_MS;
     for number in 0..count {
         let key = key(tag, number);
         let value = [&[1_u8][..], &(until + i64::from(number)).to_be_bytes(), body].concat();
         let partition = i32::try_from(number)? % partitions;
-        let mut record = BaseRecord::to(&topic).partition(partition).key(&key).payload(&value);
-        while let Err((error, back)) = producer.send(record) {
-            ensure!(queue_is_full(&error), "cannot produce to {topic}: {error}");
-            producer.poll(Duration::from_millis(10));
-            record = back;
-        }
+        bulk.send(BaseRecord::to(&topic).partition(partition).key(&key[..]).payload(&value[..]))?;
     }
-    producer.flush(FLUSH_TIMEOUT)?;
-    Ok(())
+    bulk.flush()
 }
 
 /// The key of an entry: the store's tag, namespace and tenant behind their lengths, and a name of its own.

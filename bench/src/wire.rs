@@ -16,8 +16,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::util::Timeout;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
+use crate::bulk::queue_is_full;
 use crate::kafka;
-use crate::load::queue_is_full;
 
 /// Its topics, below the prefix.
 pub(crate) const TOPICS: &[&str] = &["actions", "outcomes", "audit", "dispatch", "changelog"];

@@ -1,17 +1,12 @@
 //! Dispatches as the processor writes them.
 
-use std::time::Duration;
-
-use anyhow::{Result, ensure};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use anyhow::Result;
+use rdkafka::producer::BaseRecord;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::kafka;
-use crate::load::{Actions, queue_is_full};
-
-/// Longest wait for the broker to take all records.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
+use crate::bulk::Bulk;
+use crate::load::Actions;
 
 /// The body of a request: one action of the gate workload.
 pub(super) fn action() -> Result<String> {
@@ -20,26 +15,15 @@ pub(super) fn action() -> Result<String> {
 
 /// Writes `count` dispatches to `provider`, each of an action of the gate workload.
 pub(super) fn load(bootstrap: &str, prefix: &str, provider: &str, count: u32) -> Result<()> {
-    let producer: BaseProducer = kafka::client(bootstrap)
-        .set("compression.type", "lz4")
-        .set("linger.ms", "20")
-        .set("batch.size", "262144")
-        .set("queue.buffering.max.messages", "100000")
-        .create()?;
+    let bulk = Bulk::new(bootstrap)?;
     let topic = format!("{prefix}.dispatch.{provider}");
     let mut actions = Actions::new();
     for _ in 0..count {
         let action = actions.advance()?;
-        let (key, value) = (action.key.to_owned(), dispatch(action.number, provider, action.json)?);
-        let mut record = BaseRecord::to(&topic).key(&key).payload(&value);
-        while let Err((error, back)) = producer.send(record) {
-            ensure!(queue_is_full(&error), "cannot produce to {topic}: {error}");
-            producer.poll(Duration::from_millis(10));
-            record = back;
-        }
+        let value = dispatch(action.number, provider, action.json)?;
+        bulk.send(BaseRecord::to(&topic).key(action.key.as_bytes()).payload(value.as_bytes()))?;
     }
-    producer.flush(FLUSH_TIMEOUT)?;
-    Ok(())
+    bulk.flush()
 }
 
 /// The dispatch of an action.
