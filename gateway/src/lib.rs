@@ -9,12 +9,14 @@
 //!
 //! The gateway knows nothing of the rest of the process: it asks [`Probes`] and reads the metrics registry.
 
+mod clock;
 mod counters;
 mod error;
 mod metrics;
 mod probe;
 mod routes;
 mod server;
+pub mod view;
 
 pub use error::Error;
 pub use metrics::Metrics;

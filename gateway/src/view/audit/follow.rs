@@ -1,0 +1,236 @@
+//! What keeps an audit store up to date: a thread that reads the audit topic from where the store ends.
+
+mod reader;
+mod start;
+
+use super::{AuditBatch, AuditStore, StoreError};
+use crate::clock;
+use acteon_topology::KafkaConfig;
+use rdkafka::error::KafkaError;
+use reader::{Read, Reader};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle as TaskHandle;
+
+/// Longest that one looks for a record before looking whether to stop.
+const POLL: Duration = Duration::from_millis(100);
+/// How long records wait for others to be written with.
+const GATHER: Duration = Duration::from_millis(20);
+/// The same before the view has caught up, where nobody waits for them.
+const GATHER_BEHIND: Duration = Duration::from_millis(200);
+/// How often the lag is measured.
+const LAG_INTERVAL: Duration = Duration::from_secs(5);
+/// Wait after the first failure; it doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// Longest wait between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// How far a view is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Whether it has reached what was the end of the log when it began. Once it has, it stays so.
+    pub caught_up: bool,
+    /// Offsets between it and the log's end, as last measured. Markers of transactions count.
+    pub lag: i64,
+    /// Why nothing is read at the moment, if that is so.
+    pub trouble: Option<String>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    caught_up: AtomicBool,
+    lag: AtomicI64,
+    trouble: Mutex<Option<String>>,
+}
+
+/// A thread that follows the audit topic into a store. Dropping it stops it.
+pub struct AuditFollower {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl AuditFollower {
+    /// Starts to follow. Kafka need not be there yet. Needs a Tokio runtime, which the store answers on.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(kafka: &KafkaConfig, topic: &str, store: Arc<dyn AuditStore>) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let following = Following {
+            kafka: kafka.clone(),
+            topic: topic.to_owned(),
+            store,
+            runtime: Handle::current(),
+            shared: Arc::clone(&shared),
+        };
+        let thread = std::thread::Builder::new().name("audit-view".to_owned()).spawn(move || following.run())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress {
+            caught_up: self.shared.caught_up.load(Ordering::Relaxed),
+            lag: self.shared.lag.load(Ordering::Relaxed),
+            trouble: self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+impl Drop for AuditFollower {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the audit view's follower panicked");
+        }
+    }
+}
+
+impl Shared {
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Takes a measurement, if there is one.
+    fn lag(&self, lag: Option<i64>) {
+        let Some(lag) = lag else { return };
+        self.lag.store(lag, Ordering::Relaxed);
+        // A gauge is a float: beyond 2^53 it is not exact, which no one minds.
+        #[allow(clippy::cast_precision_loss)]
+        metrics::gauge!("acteon_view_lag", "view" => "audit").set(lag as f64);
+    }
+
+    fn trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+/// Why following has to begin anew.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Interrupted {
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    #[error("there is no topic {0}: create the topics with `acteon topology apply`")]
+    NoTopic(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("partition {partition} went from offset {from} back to {to}: the topic was made anew")]
+    WentBack { partition: i32, from: i64, to: i64 },
+}
+
+struct Following {
+    kafka: KafkaConfig,
+    topic: String,
+    store: Arc<dyn AuditStore>,
+    runtime: Handle,
+    shared: Arc<Shared>,
+}
+
+impl Following {
+    fn run(&self) {
+        let mut wait = FIRST_WAIT;
+        while !self.shared.stopped() {
+            let began = clock::now();
+            let Err(error) = self.follow() else { return };
+            tracing::warn!(%error, "the audit view can't follow the log at the moment");
+            self.shared.trouble(Some(error.to_string()));
+            if clock::now().duration_since(began) > LONGEST_WAIT {
+                wait = FIRST_WAIT;
+            }
+            self.pause(wait);
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    fn pause(&self, wait: Duration) {
+        let until = clock::now() + wait;
+        while !self.shared.stopped() && clock::now() < until {
+            std::thread::sleep(POLL.min(wait));
+        }
+    }
+
+    /// Follows until it is stopped.
+    fn follow(&self) -> Result<(), Interrupted> {
+        let stored = self.runtime.block_on(self.store.offsets(&self.topic))?;
+        let mut reader = Reader::start(&self.kafka, &self.topic, &stored)?;
+        for (partition, next) in reader.restarted() {
+            self.runtime.block_on(self.store.reset_offset(&self.topic, partition, next))?;
+        }
+        let mut writing = Writing { following: self, last: None };
+        let mut measured = None::<Instant>;
+        while !self.shared.stopped() {
+            if measured.is_none_or(|at| clock::now().duration_since(at) >= LAG_INTERVAL) {
+                self.shared.lag(reader.lag());
+                measured = Some(clock::now());
+            }
+            let batch = self.gather(&mut reader)?;
+            if !batch.is_empty() {
+                writing.write(batch)?;
+            }
+            if reader.reached_end() && !self.shared.caught_up.load(Ordering::Relaxed) {
+                // What is not written yet is not there for those who ask.
+                writing.wait()?;
+                self.shared.lag(reader.lag());
+                self.shared.caught_up.store(true, Ordering::Relaxed);
+                tracing::info!(topic = self.topic, "the audit view has caught up");
+            }
+            self.shared.trouble(reader.trouble());
+        }
+        writing.wait()
+    }
+
+    /// What there is to write together, after at most a moment.
+    fn gather(&self, reader: &mut Reader) -> Result<AuditBatch, Interrupted> {
+        let mut batch = AuditBatch::new(&self.topic);
+        let patience = if self.shared.caught_up.load(Ordering::Relaxed) { GATHER } else { GATHER_BEHIND };
+        let mut until = None::<Instant>;
+        while !batch.is_full() && !self.shared.stopped() {
+            let timeout = until.map_or(POLL, |until| until.saturating_duration_since(clock::now()));
+            if timeout.is_zero() {
+                break;
+            }
+            match reader
+                .read(timeout.min(POLL), |partition, offset, value| push(&mut batch, partition, offset, value))?
+            {
+                Read::Record => until = until.or_else(|| Some(clock::now() + patience)),
+                Read::Other => {}
+                Read::Nothing => break,
+            }
+        }
+        Ok(batch)
+    }
+}
+
+fn push(batch: &mut AuditBatch, partition: i32, offset: i64, value: &[u8]) {
+    if let Err(error) = batch.push(partition, offset, value) {
+        tracing::warn!(%error, partition, offset, "an audit record can't be read and is passed over");
+        metrics::counter!("acteon_view_unreadable_total", "view" => "audit").increment(1);
+    }
+}
+
+/// One batch is written while the next one is read.
+struct Writing<'f> {
+    following: &'f Following,
+    last: Option<TaskHandle<Result<super::Appended, StoreError>>>,
+}
+
+impl Writing<'_> {
+    fn write(&mut self, batch: AuditBatch) -> Result<(), Interrupted> {
+        self.wait()?;
+        let store = Arc::clone(&self.following.store);
+        self.last = Some(self.following.runtime.spawn(async move { store.append(batch).await }));
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<(), Interrupted> {
+        let Some(last) = self.last.take() else { return Ok(()) };
+        let appended = self.following.runtime.block_on(last).map_err(|_| StoreError::Closed)??;
+        metrics::counter!("acteon_view_records_total", "view" => "audit").increment(appended.taken as u64);
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+use super::Interrupted;
+use super::start::{Odd, begin};
+use acteon_topology::KafkaConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::{ClientContext, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Longest wait for an answer about the topic.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// librdkafka wants a group id even where no group is joined and nothing is committed.
+const GROUP_ID: &str = "acteon.gateway";
+/// Most that is read ahead, in kilobytes.
+const READ_AHEAD_KB: &str = "16384";
+/// Most of one partition that an answer to a fetch holds, in bytes.
+const FETCH_BYTES: &str = "2097152";
+
+/// Keeps librdkafka's own reports out of the log: what matters of them comes back as an error of a call.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, message, "kafka client");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka client");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// What a look at the log came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// A record, which was taken.
+    Record,
+    /// Something else: an end, or that Kafka is away.
+    Other,
+    /// Nothing within the time.
+    Nothing,
+}
+
+/// Reads all partitions of a topic, each from where it was left, committed records only.
+pub(super) struct Reader {
+    consumer: BaseConsumer<Quiet>,
+    topic: String,
+    places: BTreeMap<i32, Place>,
+    trouble: Option<String>,
+}
+
+struct Place {
+    /// The next offset that is expected.
+    next: i64,
+    /// The log's end when the reader began.
+    target: i64,
+    /// Whether nothing more was there when it was last looked.
+    at_end: bool,
+    /// Whether `target` is reached.
+    reached: bool,
+    /// Whether the store has to go back to `next`.
+    back: bool,
+}
+
+impl Reader {
+    /// Asks Kafka for the topic, and starts to read it from `stored`, the offsets that the store has.
+    pub(super) fn start(kafka: &KafkaConfig, topic: &str, stored: &BTreeMap<i32, i64>) -> Result<Self, Interrupted> {
+        let consumer = consumer(kafka)?;
+        let mut places = BTreeMap::new();
+        let mut assignment = TopicPartitionList::new();
+        for partition in partitions(&consumer, topic)? {
+            let (low, high) = consumer.fetch_watermarks(topic, partition, ANSWER_TIMEOUT)?;
+            let begin = begin(stored.get(&partition).copied(), low, high);
+            match begin.odd {
+                Some(Odd::Lost) => tracing::warn!(
+                    topic,
+                    partition,
+                    stored = stored.get(&partition),
+                    low,
+                    "audit records were deleted from the log before this view had read them"
+                ),
+                Some(Odd::MadeAnew) => tracing::warn!(
+                    topic,
+                    partition,
+                    stored = stored.get(&partition),
+                    high,
+                    "the audit view is ahead of the log: the topic was made anew, and is read from its beginning"
+                ),
+                None => {}
+            }
+            assignment.add_partition_offset(topic, partition, Offset::Offset(begin.next))?;
+            let reached = begin.next >= high;
+            let back = begin.odd == Some(Odd::MadeAnew);
+            places.insert(partition, Place { next: begin.next, target: high, at_end: reached, reached, back });
+        }
+        consumer.assign(&assignment)?;
+        Ok(Self { consumer, topic: topic.to_owned(), places, trouble: None })
+    }
+
+    /// Partitions of which the store is ahead, and where they begin.
+    pub(super) fn restarted(&self) -> Vec<(i32, i64)> {
+        self.places.iter().filter(|(_, place)| place.back).map(|(partition, place)| (*partition, place.next)).collect()
+    }
+
+    /// Gives the next record, if one comes in time: partition, offset and value.
+    pub(super) fn read(&mut self, timeout: Duration, take: impl FnOnce(i32, i64, &[u8])) -> Result<Read, Interrupted> {
+        match self.consumer.poll(timeout) {
+            None => Ok(Read::Nothing),
+            Some(Ok(record)) => {
+                let (partition, offset) = (record.partition(), record.offset());
+                let Some(place) = self.places.get_mut(&partition) else { return Ok(Read::Other) };
+                if offset < place.next {
+                    return Err(Interrupted::WentBack { partition, from: place.next, to: offset });
+                }
+                place.next = offset + 1;
+                place.at_end = false;
+                place.reached |= place.next >= place.target;
+                self.trouble = None;
+                take(partition, offset, record.payload().unwrap_or_default());
+                Ok(Read::Record)
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                if let Some(place) = self.places.get_mut(&partition) {
+                    place.at_end = true;
+                    place.reached = true;
+                }
+                self.trouble = None;
+                Ok(Read::Other)
+            }
+            // librdkafka goes on by itself after everything but a fatal error.
+            Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => Err(error.into()),
+            Some(Err(error)) => {
+                if self.trouble.is_none() {
+                    tracing::warn!(%error, topic = self.topic, "kafka can't be read at the moment");
+                }
+                self.trouble = Some(error.to_string());
+                Ok(Read::Other)
+            }
+        }
+    }
+
+    /// Whether every partition was read to what was its end at the start.
+    pub(super) fn reached_end(&self) -> bool {
+        self.places.values().all(|place| place.reached)
+    }
+
+    /// Why nothing can be read at the moment.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.clone()
+    }
+
+    /// Offsets between the reader and the log's end; none where Kafka can't tell.
+    pub(super) fn lag(&self) -> Option<i64> {
+        let mut lag = 0;
+        for (partition, place) in self.places.iter().filter(|(_, place)| !place.at_end) {
+            let (_, high) = self.consumer.fetch_watermarks(&self.topic, *partition, ANSWER_TIMEOUT).ok()?;
+            lag += (high - place.next).max(0);
+        }
+        Some(lag)
+    }
+}
+
+fn consumer(kafka: &KafkaConfig) -> Result<BaseConsumer<Quiet>, Interrupted> {
+    let consumer = kafka
+        .client()
+        .set("group.id", GROUP_ID)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "earliest")
+        .set("allow.auto.create.topics", "false")
+        .set("queued.max.messages.kbytes", READ_AHEAD_KB)
+        .set("max.partition.fetch.bytes", FETCH_BYTES)
+        .set("fetch.wait.max.ms", "100")
+        .create_with_context(Quiet)?;
+    Ok(consumer)
+}
+
+fn partitions(consumer: &BaseConsumer<Quiet>, topic: &str) -> Result<Vec<i32>, Interrupted> {
+    let metadata = consumer.fetch_metadata(Some(topic), ANSWER_TIMEOUT)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let partitions: Vec<i32> =
+        found.map(|found| found.partitions().iter().map(|partition| partition.id()).collect()).unwrap_or_default();
+    if partitions.is_empty() {
+        return Err(Interrupted::NoTopic(topic.to_owned()));
+    }
+    Ok(partitions)
+}
