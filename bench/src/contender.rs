@@ -90,6 +90,7 @@ impl Contender {
         let threads = options.threads.to_string();
         match self {
             Self::Peer => Process::command("java")
+                .arg(format!("-Djava.io.tmpdir={}", dir.display()))
                 .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
                 .arg("-cp")
                 .arg(format!("{}:{}", class_path()?, dir.display()))

@@ -202,6 +202,8 @@ fn format_storage(properties: &PathBuf) -> Result<()> {
 fn start_process(dir: &TempDir) -> Result<Process> {
     Process::command("java")
         .args(["-XX:+UseSerialGC", "-Xms64m", "-Xmx512m"])
+        // Kafka unpacks its native libraries there and leaves them behind when it is killed.
+        .arg(format!("-Djava.io.tmpdir={}", dir.path().display()))
         .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
         .args(["-cp", &class_path()?, "kafka.Kafka"])
         .arg(dir.path().join("server.properties"))

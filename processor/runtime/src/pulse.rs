@@ -88,6 +88,9 @@ mod tests {
         let stuck = std::thread::spawn(move || assert!(held.recv().is_err(), "nothing is sent"));
         let good = std::thread::spawn(|| {});
         let bad = std::thread::spawn(|| panic!("on purpose"));
+        while !(good.is_finished() && bad.is_finished()) {
+            std::thread::yield_now();
+        }
         assert_eq!(join([stuck, good, bad], Some(Duration::from_millis(200))), (1, 1));
         drop(release);
         assert_eq!(join([std::thread::spawn(|| {})], None), (0, 0));

@@ -4,8 +4,8 @@ use crate::log::ChangelogOffsets;
 use crate::store::{DueTimers, Store, StoreError, Stores, Timer, Write};
 use acteon_core::{PartitionClock, due_at, is_expired, keys};
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, DB, Direction, ErrorKind, IteratorMode, Options, WriteBatch,
-    WriteBufferManager, WriteOptions, compaction_filter::Decision,
+    BlockBasedIndexType, BlockBasedOptions, Cache, DB, Direction, ErrorKind, IteratorMode, Options, ReadOptions,
+    WriteBatch, WriteBufferManager, WriteOptions, compaction_filter::Decision,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,6 +92,8 @@ impl RocksStores {
         table.set_partition_filters(true);
         table.set_metadata_block_size(METADATA_BLOCK_BYTES);
         table.set_pin_top_level_index_and_filter(true);
+        // What was flushed last is looked at by every read; its filters are no larger than a memtable's.
+        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
         let mut options = Options::default();
         options.create_if_missing(true);
         options.set_block_based_table_factory(&table);
@@ -139,6 +141,7 @@ impl Stores for RocksStores {
             path,
             options,
             write,
+            read: ReadOptions::default(),
             clock,
             offsets: ChangelogOffsets::default(),
             cluster_id: self.cluster_id.clone(),
@@ -157,6 +160,8 @@ pub struct RocksStore {
     path: PathBuf,
     options: Options,
     write: WriteOptions,
+    /// Made once: with the state in memory, making it costs a good part of a read.
+    read: ReadOptions,
     /// The partition's time as last written, in milliseconds since 1970; the compaction filter reads it. The wall's would
     /// not do: entries that it had dropped would be missed when it is put back.
     clock: Arc<AtomicI64>,
@@ -199,7 +204,7 @@ impl RocksStore {
 
 impl Store for RocksStore {
     fn get(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool, StoreError> {
-        match self.db()?.get_pinned(key) {
+        match self.db()?.get_pinned_opt(key, &self.read) {
             Ok(None) => Ok(false),
             Ok(Some(value)) => {
                 out.extend_from_slice(&value);

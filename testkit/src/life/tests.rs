@@ -258,3 +258,28 @@ fn each_event_of_a_group_is_told_of_once() {
         (left(0x31), "left in the state"),
     ]);
 }
+
+#[test]
+fn a_call_that_failed_for_good_is_a_dead_letter_once() {
+    let failed = |result: &mut Value| {
+        result["result"] = json!({"failed": {"code": "X"}});
+        result["dispatch"] = json!({});
+    };
+    let unburied = changed("gone", Topic::Results, failed);
+    let buried = |times: usize| {
+        let mut run = unburied.clone();
+        for _ in 0..times {
+            let letter = json!({"dispatch_id": "gone", "letter_of": "acteon.actions/0/0"});
+            run.add("letter", Topic::DeadLetters, letter);
+        }
+        run
+    };
+    assert!(verdict(&buried(1)).is_ok());
+    let mut of_a_good_one = run();
+    of_a_good_one.records.extend(buried(1).records.pop());
+    assert_told(vec![
+        (unburied.clone(), "failed dispatch not in the dead-letter topic"),
+        (buried(2), "dead letter of a dispatch twice, or of one that did not fail"),
+        (of_a_good_one, "dead letter of a dispatch twice, or of one that did not fail"),
+    ]);
+}

@@ -2,8 +2,15 @@ use super::*;
 use serde_json::{Value, json};
 
 const AT: i64 = 1_700_000_000_000;
-const KINDS: [Topic; 6] =
-    [Topic::Actions, Topic::Commands, Topic::Outcomes, Topic::Audit, Topic::Dispatches, Topic::DeadLetters];
+const KINDS: [Topic; 7] = [
+    Topic::Actions,
+    Topic::Commands,
+    Topic::Results,
+    Topic::Outcomes,
+    Topic::Audit,
+    Topic::Dispatches,
+    Topic::DeadLetters,
+];
 
 /// A run of one partition: records by topic, and the state that it left.
 #[derive(Clone)]
@@ -180,5 +187,41 @@ fn each_command_has_one_answer_and_one_audit_record() {
     ] {
         let violations = verdict(&run).unwrap_err();
         assert!(violations.contains(&what), "{what}: {violations:?}");
+    }
+}
+
+/// The run, after whose first action's dispatch failed for good: the result, what was told of it, and the dead letter.
+fn with_failure(mut run: Run) -> Run {
+    let source = json!({"topic": "acteon.actions", "partition": 0, "offset": 0});
+    let dispatch = json!({"dispatch_id": "d", "provider": "email", "task": 0, "source": source});
+    let result = json!({"dispatch_id": "d", "result": {"failed": {"code": "X"}}, "dispatch": dispatch});
+    let told = json!({"action_id": "1", "provider": "email", "outcome": "failed", "decided_at": AT, "source": source,
+        "phase": "completed", "detail": {"Failed": {"code": "X", "attempts": 1}}});
+    let text = |json: &Value| json.to_string().into_bytes();
+    for (topic, json) in [(Topic::Results, &result), (Topic::Outcomes, &told), (Topic::Audit, &told)] {
+        run.records.push((topic, text(json), None));
+    }
+    run.records.push((Topic::DeadLetters, text(&dispatch), Some("acteon.actions/0/0".to_owned())));
+    // What the processor remembers of a result.
+    run.state.push((key(0x12, &[b"d"]), value(AT + SEEN_TTL_MS, None)));
+    run
+}
+
+#[test]
+fn a_dispatch_that_failed_for_good_is_a_dead_letter_once() {
+    assert_eq!(verdict(&with_failure(run())).err(), None);
+    let letter = with_failure(run()).records.len() - 1;
+    let mut lost = with_failure(run());
+    lost.records.remove(letter);
+    let mut doubled = with_failure(run());
+    doubled.records.push(doubled.records[letter].clone());
+    let mut of_another = with_failure(run());
+    of_another.records[letter].1 = br#"{"dispatch_id": "e"}"#.to_vec();
+    for (run, what) in [
+        (lost, "not in the dead-letter topic"),
+        (doubled, "dead letter too many, or changed"),
+        (of_another, "dead letter too many, or changed"),
+    ] {
+        assert_eq!(verdict(&run).unwrap_err(), [what]);
     }
 }
