@@ -6,16 +6,22 @@
 mod batch;
 mod entry;
 mod follow;
+mod keep;
 mod query;
 mod sqlite;
+mod tally;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use batch::{AuditBatch, MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
 pub use entry::AuditEntry;
 pub use follow::{AuditFollower, Progress};
+pub use keep::AuditView;
 pub use query::{
     ActionKey, AuditFilter, AuditPage, AuditQuery, DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, MAX_PAGE_BYTES, Position,
 };
 pub use sqlite::SqliteAuditStore;
+pub use tally::{MAX_TALLIES, Tally, TallyBy, TallyKey, TallyQuery};
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -40,6 +46,9 @@ pub trait AuditStore: Send + Sync {
 
     /// The newest record that tells of an action as a whole; where there is none, the newest one of it.
     fn get(&self, key: ActionKey) -> Answer<'_, Option<AuditEntry>>;
+
+    /// How many actions there were in each stretch of time, ordered by time and then by what is told apart.
+    fn tally(&self, query: TallyQuery) -> Answer<'_, Vec<Tally>>;
 
     /// Deletes records whose time has passed at `now` (milliseconds since 1970), a bounded number at a time, and says how
     /// many; 0 when there are no more.

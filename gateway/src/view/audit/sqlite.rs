@@ -4,9 +4,13 @@ mod append;
 mod readers;
 mod schema;
 mod select;
+mod tally;
 mod writer;
 
-use super::{ActionKey, Answer, Appended, AuditBatch, AuditEntry, AuditPage, AuditQuery, AuditStore, StoreError};
+use super::{
+    ActionKey, Answer, Appended, AuditBatch, AuditEntry, AuditPage, AuditQuery, AuditStore, StoreError, Tally,
+    TallyQuery,
+};
 use readers::Readers;
 use rusqlite::params;
 use std::collections::BTreeMap;
@@ -58,6 +62,10 @@ impl AuditStore for SqliteAuditStore {
 
     fn get(&self, key: ActionKey) -> Answer<'_, Option<AuditEntry>> {
         Box::pin(self.readers.ask(move |reader| select::action(reader, &key)))
+    }
+
+    fn tally(&self, query: TallyQuery) -> Answer<'_, Vec<Tally>> {
+        Box::pin(self.readers.ask(move |reader| tally::tally(reader, &query)))
     }
 
     fn expire(&self, now: i64) -> Answer<'_, u64> {

@@ -1,4 +1,4 @@
-use super::{Fixture, batch, done, ids, record, sent};
+use crate::view::audit::testing::{Fixture, batch, done, ids, record, sent};
 use crate::view::audit::{AuditFilter, AuditQuery, AuditStore as _, MAX_PAGE_BYTES, Position};
 use serde_json::{Value, json};
 

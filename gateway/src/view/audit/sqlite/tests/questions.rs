@@ -1,5 +1,5 @@
-use super::{Fixture, done, record, sent};
 use crate::view::audit::sqlite::readers::MAX_WAITING;
+use crate::view::audit::testing::{Fixture, done, record, sent};
 use crate::view::audit::{ActionKey, AuditFilter, AuditQuery, AuditStore as _, StoreError};
 use serde_json::{Value, json};
 

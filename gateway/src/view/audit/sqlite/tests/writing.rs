@@ -1,4 +1,4 @@
-use super::{Fixture, TOPIC, batch, done, ids, record, sent};
+use crate::view::audit::testing::{Fixture, TOPIC, batch, done, ids, record, sent};
 use crate::view::audit::{
     ActionKey, Appended, AuditBatch, AuditFilter, AuditQuery, AuditStore as _, SqliteAuditStore, StoreError,
 };
