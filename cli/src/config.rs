@@ -91,6 +91,8 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     /// How long work in hand may take after a signal to stop.
     pub(crate) shutdown_timeout: Duration,
+    /// Most requests that the HTTP API works on at a time.
+    pub(crate) max_concurrent_dispatch: usize,
     /// What links to it begin with, where it is reached by another address than its own.
     pub(crate) external_url: Option<String>,
 }

@@ -59,7 +59,10 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
     let topology = match error.downcast_ref::<acteon_runtime::Error>() {
         Some(acteon_runtime::Error::Topology(inner)) => Some(inner),
         Some(acteon_runtime::Error::Fenced { .. }) => return Exit::Stopped,
-        _ => error.downcast_ref::<Topology>(),
+        _ => match error.downcast_ref::<acteon_gateway::Error>() {
+            Some(acteon_gateway::Error::Topology(inner)) => Some(inner),
+            _ => error.downcast_ref::<Topology>(),
+        },
     };
     match topology {
         Some(Topology::Unreachable { .. } | Topology::WaitedTooLong { .. }) => return Exit::Unreachable,

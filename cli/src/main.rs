@@ -7,7 +7,6 @@ mod config;
 mod definitions;
 mod duration;
 mod exit;
-mod follow;
 mod logging;
 mod output;
 mod service;

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::definitions::{self, Checked, RuleFiles};
 use crate::exit::{Exit, Failure};
 use acteon_connectors::{Connectors, ConnectorsConfig};
-use acteon_gateway::{Gateway, Metrics};
+use acteon_gateway::{ApiLimits, Gateway, Metrics};
 use acteon_runtime::{CommitLimits, Processor, ProcessorConfig};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-/// Threads of the HTTP endpoints, which answer a few questions a second.
+/// Threads of the HTTP endpoints.
 const HTTP_THREADS: usize = 2;
 /// Least time that each role gets to stop in, however long the ones before it took.
 const LEAST_STOP_TIME: Duration = Duration::from_secs(1);
@@ -87,7 +87,10 @@ impl Http {
         let starting = runtime.spawn(signals::exit_while_starting(signals));
         let running = Arc::new(Running::new(roles));
         let (host, port) = (&config.server.host, config.server.port);
-        let gateway = runtime.block_on(Gateway::start(host, port, running.probes(), metrics))?;
+        let limits = roles
+            .contains(&Role::Gateway)
+            .then(|| ApiLimits { max_concurrent: config.server.max_concurrent_dispatch, ..ApiLimits::default() });
+        let gateway = runtime.block_on(Gateway::start(host, port, running.probes(), metrics, limits))?;
         Ok(Self { runtime, running, gateway: Some(gateway), starting })
     }
 
@@ -129,6 +132,10 @@ impl Services {
                 allow_exec: config.allow_exec,
             })?;
             http.running.set_connectors(connectors);
+        }
+        // Last: what is sent through it finds the others at work.
+        if let Some(gateway) = &http.gateway {
+            gateway.open(&config.kafka, names)?;
         }
         Ok(Self { http, reloader, shutdown_timeout: config.server.shutdown_timeout })
     }

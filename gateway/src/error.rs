@@ -23,6 +23,15 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// Kafka does not answer, or lacks a topic.
+    #[error(transparent)]
+    Topology(#[from] acteon_topology::Error),
+    /// No producer can be made.
+    #[error("the Kafka properties are refused: {0}")]
+    Producer(String),
+    /// The operating system gives no thread.
+    #[error("no thread to follow the outcomes: {0}")]
+    Thread(io::Error),
     /// The process already has a metrics recorder, or its buckets are wrong.
     #[error("can't set up metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),

@@ -1,23 +1,30 @@
-//! The HTTP side of Acteon. So far: what operators and orchestrators ask for.
+//! The HTTP side of Acteon: the API, and what operators and orchestrators ask for.
 //!
 //! | Path | Answer |
 //! |---|---|
+//! | `POST /v1/dispatch` | the outcome of an action; 202 with its id where that takes longer than the request waits |
+//! | `POST /v1/dispatch/batch` | the same for an array of up to 1,000 actions, in order |
 //! | `GET /health` | 200 while the process serves: `{"status":"ok","metrics":{…}}` |
 //! | `GET /ready` | 200 when everything is caught up, else 503; either way with the reasons |
 //! | `GET /metrics` | the counters as JSON |
 //! | `GET /metrics/prometheus` | all metrics as Prometheus text |
 //!
-//! The gateway knows nothing of the rest of the process: it asks [`Probes`] and reads the metrics registry.
+//! The gateway knows nothing of the rest of the process: it asks [`Probes`], reads the metrics registry, and talks to the
+//! processors through the log alone, wherever they run. A request becomes a record (`api/send.rs`), one thread follows all
+//! outcomes (`log/kafka.rs`), and `log/waiting.rs` brings the two together.
 
+mod api;
 mod clock;
 mod counters;
 mod error;
+mod log;
 mod metrics;
 mod probe;
 mod routes;
 mod server;
 pub mod view;
 
+pub use api::ApiLimits;
 pub use error::Error;
 pub use metrics::Metrics;
 pub use probe::{Component, Probes, Readiness, TaskReadiness};

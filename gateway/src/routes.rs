@@ -1,4 +1,5 @@
-use crate::{Metrics, Probes, Readiness, counters};
+use crate::api::{self, Api, ApiError};
+use crate::{Component, Metrics, Probes, Readiness, counters};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
@@ -13,16 +14,19 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 struct Shared {
     probes: Probes,
     metrics: Metrics,
+    api: Option<Api>,
 }
 
-pub(crate) fn router(probes: Probes, metrics: Metrics) -> Router {
-    Router::new()
+/// All routes; those of the API where this process has one.
+pub(crate) fn router(probes: Probes, metrics: Metrics, api: Option<Api>) -> Router {
+    let routes = api.as_ref().map_or_else(Router::new, api::router);
+    let watched = Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics_json))
         .route("/metrics/prometheus", get(metrics_prometheus))
-        .fallback(not_found)
-        .with_state(Shared { probes, metrics })
+        .with_state(Shared { probes, metrics, api });
+    routes.merge(watched).fallback(not_found).method_not_allowed_fallback(api::method_not_allowed)
 }
 
 async fn health(State(shared): State<Shared>) -> Json<Value> {
@@ -30,7 +34,9 @@ async fn health(State(shared): State<Shared>) -> Json<Value> {
 }
 
 async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<Readiness>) {
-    let readiness = (shared.probes.readiness)();
+    let mut components = (shared.probes.readiness)().components;
+    components.extend(shared.api.as_ref().map(component));
+    let readiness = Readiness::of(components);
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness))
 }
@@ -43,9 +49,20 @@ async fn metrics_prometheus(State(shared): State<Shared>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], shared.metrics.render())
 }
 
-/// The error body that clients parse, for a path that does not exist.
-async fn not_found(uri: Uri) -> (StatusCode, Json<Value>) {
-    let message = format!("there is no {}; there are /health, /ready, /metrics and /metrics/prometheus", uri.path());
-    let body = json!({ "error": message, "code": "NOT_FOUND", "message": message, "retryable": false });
-    (StatusCode::NOT_FOUND, Json(body))
+/// How the API is doing.
+fn component(api: &Api) -> Component {
+    let trouble = match api.opened() {
+        None => Some("waits for Kafka".to_owned()),
+        Some(desk) => desk.failed(),
+    };
+    Component {
+        name: "gateway".to_owned(),
+        ready: trouble.is_none(),
+        reason: trouble.unwrap_or_else(|| "follows the outcomes".to_owned()),
+        tasks: Vec::new(),
+    }
+}
+
+async fn not_found(uri: Uri) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is no {}", uri.path()))
 }

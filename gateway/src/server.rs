@@ -1,6 +1,11 @@
+use crate::api::{Api, ApiLimits, Desk};
+use crate::log::{KafkaLog, Waiting};
 use crate::{Error, Metrics, Probes, routes};
+use acteon_topology::{KafkaConfig, Names};
+use axum::serve::ListenerExt as _;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,14 +20,22 @@ pub struct Gateway {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     upkeep: JoinHandle<()>,
+    api: Option<Api>,
 }
 
 impl Gateway {
-    /// Listens on `host:port` (port 0: any free one) and serves. Needs a Tokio runtime.
+    /// Listens on `host:port` (port 0: any free one) and serves. Without `limits` there is no API, only what operators ask
+    /// for. Needs a Tokio runtime.
     ///
     /// # Errors
     /// The port is taken or the address can't be listened on.
-    pub async fn start(host: &str, port: u16, probes: Probes, metrics: Metrics) -> Result<Self, Error> {
+    pub async fn start(
+        host: &str,
+        port: u16,
+        probes: Probes,
+        metrics: Metrics,
+        limits: Option<ApiLimits>,
+    ) -> Result<Self, Error> {
         let bind = |source: std::io::Error| match source.kind() {
             ErrorKind::AddrInUse => Error::PortInUse { host: host.to_owned(), port },
             _ => Error::Bind { host: host.to_owned(), port, source },
@@ -30,7 +43,12 @@ impl Gateway {
         let listener = TcpListener::bind((host, port)).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let (stop, mut stopped) = watch::channel(false);
-        let router = routes::router(probes, metrics.clone());
+        let api = limits.map(Api::new);
+        let router = routes::router(probes, metrics.clone(), api.clone());
+        let listener = listener.tap_io(|stream| {
+            // An answer must not wait for the acknowledgement of the one before. Without it, it only comes later.
+            stream.set_nodelay(true).ok();
+        });
         let serving = tokio::spawn(async move {
             let shutdown = async move {
                 // An error means that the sender is gone, which is the end as well.
@@ -48,7 +66,20 @@ impl Gateway {
             }
         });
         tracing::info!(%address, "listening");
-        Ok(Self { address, stop, serving, upkeep })
+        Ok(Self { address, stop, serving, upkeep, api })
+    }
+
+    /// Connects the API, where there is one, to a Kafka that has the topics; until then it answers 503. Blocks.
+    ///
+    /// # Errors
+    /// Kafka does not answer, or lacks a topic.
+    pub fn open(&self, kafka: &KafkaConfig, names: &Names) -> Result<(), Error> {
+        if let Some(api) = &self.api {
+            let waiting = Arc::new(Waiting::new(names.actions(), names.results()));
+            let log = KafkaLog::start(kafka, names, &waiting)?;
+            api.open(Desk::new(Box::new(log), waiting));
+        }
+        Ok(())
     }
 
     /// Where it listens.
@@ -118,7 +149,7 @@ mod tests {
             metrics::histogram!("acteon_commit_seconds").record(0.002);
         });
         let ready = Arc::new(AtomicBool::new(false));
-        let gateway = Gateway::start("127.0.0.1", 0, probes(&ready), Metrics::of(&recorder)).await.unwrap();
+        let gateway = Gateway::start("127.0.0.1", 0, probes(&ready), Metrics::of(&recorder), None).await.unwrap();
         let cases = [
             ("/health", "200 OK", r#""executed":2"#),
             ("/health", "200 OK", r#""status":"ok""#),
@@ -145,9 +176,9 @@ mod tests {
     async fn a_taken_port_is_named() {
         let recorder = recorder().unwrap();
         let ready = Arc::new(AtomicBool::new(true));
-        let first = Gateway::start("127.0.0.1", 0, probes(&ready), Metrics::of(&recorder)).await.unwrap();
+        let first = Gateway::start("127.0.0.1", 0, probes(&ready), Metrics::of(&recorder), None).await.unwrap();
         let port = first.address().port();
-        let second = Gateway::start("127.0.0.1", port, probes(&ready), Metrics::of(&recorder)).await;
+        let second = Gateway::start("127.0.0.1", port, probes(&ready), Metrics::of(&recorder), None).await;
         let error = second.err().unwrap().to_string();
         assert!(error.starts_with(&format!("port {port} on 127.0.0.1 is in use")), "{error}");
     }

@@ -108,7 +108,7 @@ pub(crate) fn refused(kafka: &KafkaConfig, what: &str, error: &KafkaError) -> Er
     Error::Refused { bootstrap: kafka.bootstrap().to_owned(), what: what.to_owned(), reason: words(error) }
 }
 
-fn properties(error: &KafkaError) -> Error {
+pub(crate) fn properties(error: &KafkaError) -> Error {
     let reason = match error {
         // Its description names the property; the rest holds the value, which may be a secret.
         KafkaError::ClientConfig(_, description, ..) => description.clone(),
@@ -117,7 +117,7 @@ fn properties(error: &KafkaError) -> Error {
     Error::Properties { reason }
 }
 
-fn words(error: &KafkaError) -> String {
+pub(crate) fn words(error: &KafkaError) -> String {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::OperationTimedOut) => {
             "no answer in time".to_owned()

@@ -40,6 +40,14 @@ pub enum Error {
         /// Kafka's words.
         reason: String,
     },
+    /// There is no such topic.
+    #[error("there is no topic {topic} on Kafka at {bootstrap}: create the topics with `acteon topology apply`")]
+    NoTopic {
+        /// `bootstrap.servers`.
+        bootstrap: String,
+        /// The topic's name.
+        topic: String,
+    },
     /// Kafka said yes, and the change is not to be seen.
     #[error("Kafka at {bootstrap} has accepted the changes, but after {limit:?} {missing}")]
     NotVisible {

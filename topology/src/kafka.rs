@@ -78,6 +78,19 @@ impl KafkaConfig {
         config
     }
 
+    /// A client configuration for a producer of ours: idempotent, with the partitioner that puts a tenant's records where
+    /// the processor looks for them. How long records may take and how they are batched is set on top of it.
+    #[must_use]
+    pub fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("enable.idempotence", "true")
+            .set("partitioner", "murmur2_random")
+            .set("compression.type", "lz4")
+            .set("allow.auto.create.topics", "false");
+        config
+    }
+
     /// The properties with secrets hidden, to show to people.
     #[must_use]
     pub fn redacted(&self) -> BTreeMap<String, String> {

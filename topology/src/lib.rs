@@ -1,7 +1,8 @@
 //! What Acteon needs of Kafka: its topics, their partition counts and retention, and how keys map to partitions.
 //!
 //! [`Topology`] says what is wanted, [`read_actual`] what is there, [`plan`] (pure) what is to be done about it,
-//! [`apply`] does it and [`check`] refuses to start without it.
+//! [`apply`] does it and [`check`] refuses to start without it. [`KafkaConfig::producer`] makes the configuration of a
+//! producer whose records go to the partitions that are expected, and [`Follower`] reads a topic outside any group.
 //!
 //! All functions that talk to Kafka block, each for a bounded time: call them from `spawn_blocking` in async code.
 
@@ -11,6 +12,7 @@ mod check;
 mod client;
 mod clock;
 mod error;
+mod follow;
 mod kafka;
 mod mermaid;
 mod names;
@@ -24,6 +26,7 @@ pub use apply::{Applied, apply, ensure_dispatch_topic};
 pub use check::{APPLY_COMMAND, check};
 pub use client::wait_for_kafka;
 pub use error::Error;
+pub use follow::{Follower, From, Next, partitions};
 pub use kafka::KafkaConfig;
 pub use names::{MAX_PREFIX_BYTES, MAX_PROVIDER_BYTES, Names};
 pub use plan::{Actual, ActualTopic, BOOTSTRAP_PLACEHOLDER, Change, Conflict, Plan, Step, plan};

@@ -96,7 +96,7 @@ impl Dev {
         output.line(format!("acteon {} - {}", env!("CARGO_PKG_VERSION"), acteon_broker::DEVELOPMENT_ONLY))?;
         output.line(format!("  kafka      {bootstrap}, data in {}", self.data_dir.display()))?;
         if let Some(http) = http {
-            output.line(format!("  http       http://{http}/health /ready /metrics/prometheus"))?;
+            output.line(format!("  http       http://{http}/v1/dispatch /health /ready /metrics/prometheus"))?;
         }
         let rules = count(prepared.rules, "rule");
         output.line(format!("  rules      {rules} in {}{watched}", config.rules.directory.display()))?;

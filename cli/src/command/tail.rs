@@ -1,9 +1,8 @@
 use crate::args::Global;
 use crate::exit::Exit;
-use crate::follow::{Follower, From, Next};
 use crate::output::Output;
 use acteon_schemas::{AuditRecord, DeadLetter, DeadLetterResolution, OutcomeRecord, headers};
-use acteon_topology::Names;
+use acteon_topology::{Follower, From, Names, Next};
 use anyhow::Result;
 use chrono::{DateTime, Local};
 use clap::{Args, ValueEnum};

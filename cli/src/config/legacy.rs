@@ -30,7 +30,6 @@ const SECTIONS: &[(&str, &str)] = &[
 /// Keys inside sections that this version knows.
 const KEYS: &[(&str, &str)] = &[
     ("server.max_sse_connections_per_tenant", "not part of this version: use `acteon tail`"),
-    ("server.max_concurrent_dispatch", "actions come in through Kafka, which needs no such limit"),
     ("server.cors_allowed_origins", "not part of this version"),
     ("audit.enabled", "every decision is audited"),
     ("audit.backend", AUDIT),

@@ -43,6 +43,7 @@ pub(super) struct RawServer {
     pub(super) port: Option<u16>,
     pub(super) shutdown_timeout_seconds: Option<u64>,
     pub(super) external_url: Option<String>,
+    pub(super) max_concurrent_dispatch: Option<u64>,
     pub(super) approval_secret: Option<String>,
     pub(super) approval_keys: Vec<RawApprovalKey>,
 }

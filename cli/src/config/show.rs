@@ -15,6 +15,7 @@ pub(crate) fn shown(config: &Config) -> Value {
             "host": server.host,
             "port": server.port,
             "shutdown_timeout_seconds": server.shutdown_timeout.as_secs(),
+            "max_concurrent_dispatch": server.max_concurrent_dispatch,
         },
         "kafka": kafka.redacted(),
         "topology": {

@@ -18,6 +18,8 @@ const MAX_WORKERS: usize = 64;
 const DEFAULT_MAX_WORKERS: usize = 4;
 /// Longest time that a shutdown may take, in seconds.
 const MAX_SHUTDOWN_SECONDS: u64 = 3_600;
+/// Most requests of the HTTP API that may be worked on at a time.
+const MAX_CONCURRENT_REQUESTS: u64 = 1_000_000;
 /// Longest time that anything is kept, in seconds: 100 years.
 const MAX_LIFETIME_SECONDS: u64 = 100 * 366 * 24 * 3600;
 /// Most recurring actions that a tenant may be allowed.
@@ -136,7 +138,14 @@ impl Check<'_, '_> {
         }
         let seconds =
             self.number("server.shutdown_timeout_seconds", raw.shutdown_timeout_seconds, 30, 1..=MAX_SHUTDOWN_SECONDS);
+        let most = self.number(
+            "server.max_concurrent_dispatch",
+            raw.max_concurrent_dispatch,
+            5_000,
+            1..=MAX_CONCURRENT_REQUESTS,
+        );
         Server {
+            max_concurrent_dispatch: usize::try_from(most).unwrap_or(usize::MAX),
             external_url: self.external_url(raw.external_url),
             host,
             port: overrides.port.or(raw.port).unwrap_or(8080),

@@ -53,7 +53,7 @@ impl Running {
         let component = |role: &Role| match role {
             Role::Processor => Some(self.processor()),
             Role::Connectors => Some(self.connectors()),
-            // It is the one that answers.
+            // It is the one that answers, and adds itself.
             Role::Gateway => None,
         };
         Readiness::of(self.roles.iter().filter_map(component).collect())

@@ -41,6 +41,11 @@ impl Dev {
         &self.kafka
     }
 
+    /// Where HTTP is answered.
+    pub(crate) fn http(&self) -> &str {
+        &self.http
+    }
+
     pub(crate) fn acteon(&self, args: &[&str], input: &str) -> Ran {
         acteon_with(&[&["--bootstrap-servers", &self.kafka], args].concat(), input)
     }

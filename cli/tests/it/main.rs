@@ -8,6 +8,7 @@ mod deliveries;
 mod dev;
 mod dlq;
 mod exactly_once;
+mod gateway;
 mod help;
 mod kafka;
 mod operator;

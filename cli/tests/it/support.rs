@@ -1,5 +1,6 @@
 //! Running the binary.
 
+use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -57,9 +58,28 @@ impl Ran {
 
 /// Status line, headers and body of a GET.
 pub(crate) fn http_get(address: &str, path: &str) -> String {
+    http(address, "GET", path, "").text
+}
+
+/// What came back over HTTP.
+pub(crate) struct HttpAnswer {
+    pub(crate) status: u16,
+    /// The body, null where it is no JSON.
+    pub(crate) body: Value,
+    /// Status line, headers and body.
+    pub(crate) text: String,
+}
+
+/// A request on a connection of its own, without a content type.
+pub(crate) fn http(address: &str, method: &str, path: &str, body: &str) -> HttpAnswer {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    // A server that refuses a body need not read it.
+    stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).ok();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok();
+    let text = String::from_utf8(answer).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {path}: {text:?}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    HttpAnswer { status, body: serde_json::from_str(body).unwrap_or_default(), text }
 }

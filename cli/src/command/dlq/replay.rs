@@ -5,11 +5,10 @@ use super::entry::{Entry, Id};
 use super::write::{Outgoing, Writer};
 use crate::clock::{self, Stopwatch};
 use crate::config::Config;
-use crate::follow::{Follower, From, Next};
 use acteon_schemas::{
     Command, CommandKind, Coordinates, DeadLetterHolds, OutcomeDetail, OutcomeRecord, Resolution, headers, tenant_key,
 };
-use acteon_topology::Names;
+use acteon_topology::{Follower, From, Names, Next};
 use anyhow::Result;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Header, Headers as _, OwnedHeaders};

@@ -1,7 +1,6 @@
 //! A producer that reports where each record went.
 
-use crate::follow::partitions;
-use acteon_topology::KafkaConfig;
+use acteon_topology::{KafkaConfig, partitions};
 use anyhow::{Result, anyhow};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -66,14 +65,10 @@ impl Sender {
     /// Connects. The topic must exist: one that Kafka makes by itself would have the wrong partition count.
     pub(crate) fn start(kafka: &KafkaConfig, topic: &str) -> Result<Self> {
         let producer: BaseProducer<Reports> = kafka
-            .client()
-            .set("enable.idempotence", "true")
-            .set("partitioner", "murmur2_random")
-            .set("compression.type", "lz4")
+            .producer()
             .set("linger.ms", "5")
             .set("message.timeout.ms", DELIVERY_TIMEOUT_MS)
             .set("queue.buffering.max.kbytes", QUEUE_KB)
-            .set("allow.auto.create.topics", "false")
             .create_with_context(Reports::default())?;
         partitions(producer.client(), kafka, topic)?;
         Ok(Self { producer, topic: topic.to_owned(), unconfirmed: 0 })

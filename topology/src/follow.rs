@@ -1,8 +1,9 @@
 //! Reading a topic from where one chooses, committed records only, outside any consumer group.
 
+use crate::client::{properties, refused, words};
+use crate::{Error, KafkaConfig};
 use acteon_schemas::partition_of;
-use acteon_topology::KafkaConfig;
-use anyhow::{Context as _, Result};
+use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
@@ -12,18 +13,17 @@ use rdkafka::{ClientContext, TopicPartitionList};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::exit::{Exit, Failure};
-
 /// Longest wait for an answer about a topic.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(15);
 /// librdkafka wants a group id even where no group is joined and nothing is committed.
-const GROUP_ID: &str = "acteon.cli";
+const GROUP_ID: &str = "acteon.follower";
 /// Most that is read ahead, in kilobytes.
 const READ_AHEAD_KB: &str = "16384";
 
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
+pub enum From {
+    /// The oldest record that is kept.
     Beginning,
     /// What comes after the call.
     End,
@@ -44,15 +44,17 @@ impl ClientContext for Quiet {
 
 impl ConsumerContext for Quiet {}
 
-/// A reader of one topic, all partitions or one.
-pub(crate) struct Follower {
+/// A reader of one topic, all partitions or some.
+pub struct Follower {
+    kafka: KafkaConfig,
     consumer: BaseConsumer<Quiet>,
     partitions: usize,
     ended: BTreeSet<i32>,
 }
 
 /// What there is to see next.
-pub(crate) enum Next<'f> {
+pub enum Next<'f> {
+    /// A committed record.
     Record(BorrowedMessage<'f>),
     /// Nothing within the time.
     Nothing,
@@ -62,12 +64,18 @@ pub(crate) enum Next<'f> {
 
 impl Follower {
     /// Starts to read. When it returns, the places to begin at are fixed.
-    pub(crate) fn start(kafka: &KafkaConfig, topic: &str, from: From) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Kafka does not answer, or there is no such topic.
+    pub fn start(kafka: &KafkaConfig, topic: &str, from: From) -> Result<Self, Error> {
         Self::of(kafka, topic, from, |partitions| partitions)
     }
 
     /// Starts to read the one partition that records with this key are in.
-    pub(crate) fn of_key(kafka: &KafkaConfig, topic: &str, key: &[u8], from: From) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As for [`Follower::start`].
+    pub fn of_key(kafka: &KafkaConfig, topic: &str, key: &[u8], from: From) -> Result<Self, Error> {
         Self::of(kafka, topic, from, |partitions| {
             let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
             vec![partition_of(key, count)]
@@ -75,18 +83,25 @@ impl Follower {
     }
 
     /// Starts to read partitions at offsets.
-    pub(crate) fn at(kafka: &KafkaConfig, topic: &str, places: &[(i32, i64)]) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As for [`Follower::start`].
+    pub fn at(kafka: &KafkaConfig, topic: &str, places: &[(i32, i64)]) -> Result<Self, Error> {
         let consumer = consumer(kafka)?;
         partitions(consumer.client(), kafka, topic)?;
         let mut start = TopicPartitionList::new();
         for &(partition, offset) in places {
-            start.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+            add(&mut start, kafka, topic, partition, Offset::Offset(offset))?;
         }
-        consumer.assign(&start)?;
-        Ok(Self { consumer, partitions: places.len(), ended: BTreeSet::new() })
+        Self::assign(kafka, consumer, &start)
     }
 
-    fn of(kafka: &KafkaConfig, topic: &str, from: From, choose: impl FnOnce(Vec<i32>) -> Vec<i32>) -> Result<Self> {
+    fn of(
+        kafka: &KafkaConfig,
+        topic: &str,
+        from: From,
+        choose: impl FnOnce(Vec<i32>) -> Vec<i32>,
+    ) -> Result<Self, Error> {
         let consumer = consumer(kafka)?;
         let partitions = choose(partitions(consumer.client(), kafka, topic)?);
         let mut start = TopicPartitionList::new();
@@ -94,20 +109,26 @@ impl Follower {
             let offset = match from {
                 From::Beginning => Offset::Beginning,
                 From::End => {
-                    let (_, end) = consumer
-                        .fetch_watermarks(topic, partition, METADATA_TIMEOUT)
-                        .with_context(|| format!("can't read the end of {topic} partition {partition}"))?;
-                    Offset::Offset(end)
+                    let what = || format!("tell the end of {topic} partition {partition}");
+                    let ends = consumer.fetch_watermarks(topic, partition, METADATA_TIMEOUT);
+                    Offset::Offset(ends.map_err(|error| refused(kafka, &what(), &error))?.1)
                 }
             };
-            start.add_partition_offset(topic, partition, offset)?;
+            add(&mut start, kafka, topic, partition, offset)?;
         }
-        consumer.assign(&start)?;
-        Ok(Self { consumer, partitions: partitions.len(), ended: BTreeSet::new() })
+        Self::assign(kafka, consumer, &start)
     }
 
-    /// The next record, if one comes within `timeout`.
-    pub(crate) fn next(&mut self, timeout: Duration) -> Result<Next<'_>> {
+    fn assign(kafka: &KafkaConfig, consumer: BaseConsumer<Quiet>, start: &TopicPartitionList) -> Result<Self, Error> {
+        consumer.assign(start).map_err(|error| refused(kafka, "assign partitions", &error))?;
+        Ok(Self { kafka: kafka.clone(), consumer, partitions: start.count(), ended: BTreeSet::new() })
+    }
+
+    /// The next record, if one comes within `timeout`. Kafka may be away for any time; reading goes on when it is back.
+    ///
+    /// # Errors
+    /// The client can't go on.
+    pub fn next(&mut self, timeout: Duration) -> Result<Next<'_>, Error> {
         match self.consumer.poll(timeout) {
             None => Ok(Next::Nothing),
             Some(Ok(record)) => Ok(Next::Record(record)),
@@ -117,7 +138,7 @@ impl Follower {
             }
             // librdkafka goes on by itself after everything but a fatal error.
             Some(Err(error)) if error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::Fatal) => {
-                Err(error.into())
+                Err(refused(&self.kafka, "go on reading", &error))
             }
             Some(Err(error)) => {
                 tracing::warn!(%error, "kafka can't be read at the moment");
@@ -127,8 +148,8 @@ impl Follower {
     }
 }
 
-fn consumer(kafka: &KafkaConfig) -> Result<BaseConsumer<Quiet>> {
-    let consumer = kafka
+fn consumer(kafka: &KafkaConfig) -> Result<BaseConsumer<Quiet>, Error> {
+    kafka
         .client()
         .set("group.id", GROUP_ID)
         .set("enable.auto.commit", "false")
@@ -138,19 +159,30 @@ fn consumer(kafka: &KafkaConfig) -> Result<BaseConsumer<Quiet>> {
         .set("allow.auto.create.topics", "false")
         .set("queued.max.messages.kbytes", READ_AHEAD_KB)
         .set("fetch.wait.max.ms", "100")
-        .create_with_context(Quiet)?;
-    Ok(consumer)
+        .create_with_context(Quiet)
+        .map_err(|error| properties(&error))
+}
+
+fn add(
+    list: &mut TopicPartitionList,
+    kafka: &KafkaConfig,
+    topic: &str,
+    partition: i32,
+    offset: Offset,
+) -> Result<(), Error> {
+    let what = || format!("read {topic} partition {partition}");
+    list.add_partition_offset(topic, partition, offset).map_err(|error| refused(kafka, &what(), &error))
 }
 
 /// The partition numbers of a topic that must exist.
-pub(crate) fn partitions<C: ClientContext>(
-    client: &rdkafka::client::Client<C>,
-    kafka: &KafkaConfig,
-    topic: &str,
-) -> Result<Vec<i32>> {
-    let metadata = client.fetch_metadata(Some(topic), METADATA_TIMEOUT).map_err(|error| {
-        Failure::error(Exit::Unreachable, format!("Kafka at {} does not answer: {error}", kafka.bootstrap()))
-    })?;
+///
+/// # Errors
+/// Kafka does not answer, or there is no such topic.
+pub fn partitions<C: ClientContext>(client: &Client<C>, kafka: &KafkaConfig, topic: &str) -> Result<Vec<i32>, Error> {
+    let bootstrap = || kafka.bootstrap().to_owned();
+    let metadata = client
+        .fetch_metadata(Some(topic), METADATA_TIMEOUT)
+        .map_err(|error| Error::Unreachable { bootstrap: bootstrap(), reason: words(&error) })?;
     let partitions: Vec<i32> = metadata
         .topics()
         .iter()
@@ -158,11 +190,7 @@ pub(crate) fn partitions<C: ClientContext>(
         .flat_map(|found| found.partitions().iter().map(|partition| partition.id()))
         .collect();
     if partitions.is_empty() {
-        let message = format!(
-            "there is no topic {topic} on Kafka at {}: create the topics with `acteon topology apply`",
-            kafka.bootstrap()
-        );
-        return Err(Failure::error(Exit::Failed, message));
+        return Err(Error::NoTopic { bootstrap: bootstrap(), topic: topic.to_owned() });
     }
     Ok(partitions)
 }

@@ -1,0 +1,76 @@
+//! The HTTP API: one file an area, merged in `routes.rs`.
+//!
+//! All that changes anything is a record of a topic; the answer is the outcome that the log gives back.
+
+mod body;
+mod commands;
+mod dispatch;
+mod error;
+mod limits;
+mod params;
+mod routes;
+mod send;
+#[cfg(test)]
+mod testing;
+
+pub(crate) use error::ApiError;
+pub(crate) use limits::method_not_allowed;
+pub(crate) use routes::router;
+pub(crate) use send::Desk;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Limits of the API.
+#[derive(Debug, Clone)]
+pub struct ApiLimits {
+    /// Most requests that are worked on at a time; above it, requests are answered 503.
+    pub max_concurrent: usize,
+    /// How long a dispatch waits for its outcome where the request does not say.
+    pub wait: Duration,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self { max_concurrent: 5_000, wait: Duration::from_secs(30) }
+    }
+}
+
+/// What all requests share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Shared>);
+
+struct Shared {
+    /// Set once Kafka is there.
+    desk: OnceLock<Desk>,
+    limits: ApiLimits,
+    permits: Semaphore,
+}
+
+impl Api {
+    pub(crate) fn new(limits: ApiLimits) -> Self {
+        let permits = Semaphore::new(limits.max_concurrent);
+        Self(Arc::new(Shared { desk: OnceLock::new(), limits, permits }))
+    }
+
+    /// From now on requests are taken. Only the first call counts.
+    pub(crate) fn open(&self, desk: Desk) {
+        self.0.desk.set(desk).ok();
+    }
+
+    /// The way to the log.
+    ///
+    /// # Errors
+    /// The process is still starting.
+    pub(crate) fn desk(&self) -> Result<&Desk, ApiError> {
+        self.0.desk.get().ok_or_else(|| {
+            ApiError::unavailable("STARTING", "this gateway is still starting: see /ready").retry_after(1)
+        })
+    }
+
+    /// As [`Api::desk`], for `/ready`.
+    pub(crate) fn opened(&self) -> Option<&Desk> {
+        self.0.desk.get()
+    }
+}

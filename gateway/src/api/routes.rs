@@ -1,0 +1,14 @@
+//! All routes of the API.
+
+use super::{Api, commands, dispatch, limits};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+
+/// The API's routes.
+pub(crate) fn router(api: &Api) -> Router {
+    Router::new()
+        .merge(dispatch::routes())
+        .merge(commands::routes())
+        .layer(from_fn_with_state(api.clone(), limits::guard))
+        .with_state(api.clone())
+}

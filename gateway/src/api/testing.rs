@@ -1,0 +1,153 @@
+//! A log in memory, and requests to an API on it.
+
+use super::{Api, ApiLimits, Desk};
+use crate::log::{Log, Outgoing, SendError, Topic, Trace, Waiting};
+use crate::routes;
+use crate::{Metrics, Probes, Readiness};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A record that was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) topic: Topic,
+    pub(crate) key: String,
+    pub(crate) value: Value,
+    pub(crate) trace: Trace,
+}
+
+/// What the log does with a record.
+pub(crate) enum Fate {
+    /// It is written, and its outcome is this: kind and detail.
+    Outcome(&'static str, Value),
+    /// It is written, and nothing more comes.
+    Written,
+    /// It is not written.
+    Lost,
+    /// Nothing is ever heard of it.
+    Silent,
+    /// It is not taken.
+    Refused(SendError),
+}
+
+struct FakeLog {
+    waiting: Arc<Waiting>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    fate: Box<dyn Fn(&Seen) -> Fate + Send + Sync>,
+}
+
+impl Log for FakeLog {
+    fn send(&self, record: Outgoing<'_>) -> Result<(), SendError> {
+        let value: Value = serde_json::from_slice(record.value).unwrap();
+        let seen = Seen { topic: record.topic, key: record.key.to_owned(), value, trace: record.trace.clone() };
+        let offset = i64::try_from(self.seen.lock().unwrap().len()).unwrap();
+        let fate = (self.fate)(&seen);
+        self.seen.lock().unwrap().push(seen.clone());
+        match fate {
+            Fate::Refused(error) => return Err(error),
+            Fate::Silent => {}
+            Fate::Lost => self.waiting.delivered(record.ticket, Err("no broker".to_owned())),
+            Fate::Written => self.waiting.delivered(record.ticket, Ok((0, offset))),
+            Fate::Outcome(kind, detail) => {
+                self.waiting.delivered(record.ticket, Ok((0, offset)));
+                let topic = if seen.topic == Topic::Actions { "actions" } else { "commands" };
+                let outcome = json!({
+                    "action_id": seen.value["id"], "namespace": seen.value["namespace"], "tenant": seen.value["tenant"],
+                    "provider": "p", "action_type": "a", "outcome": kind, "detail": detail, "is_final": true,
+                    "decided_at": 0, "source": {"topic": topic, "partition": 0, "offset": offset},
+                });
+                self.waiting.heard(outcome.to_string().as_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self) -> Option<String> {
+        None
+    }
+}
+
+/// An API that listens.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// Status and body of an answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Value,
+}
+
+impl Server {
+    pub(crate) async fn start(fate: impl Fn(&Seen) -> Fate + Send + Sync + 'static) -> Self {
+        Self::with(ApiLimits { wait: Duration::from_millis(50), ..ApiLimits::default() }, Some(fate)).await
+    }
+
+    /// One that has no log yet.
+    pub(crate) async fn starting() -> Self {
+        Self::with(ApiLimits::default(), None::<fn(&Seen) -> Fate>).await
+    }
+
+    pub(crate) async fn with(limits: ApiLimits, fate: Option<impl Fn(&Seen) -> Fate + Send + Sync + 'static>) -> Self {
+        let api = Api::new(limits);
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        if let Some(fate) = fate {
+            let waiting = Arc::new(Waiting::new("actions", "results"));
+            let log = FakeLog { waiting: Arc::clone(&waiting), seen: Arc::clone(&seen), fate: Box::new(fate) };
+            api.open(Desk::new(Box::new(log), waiting));
+        }
+        let probes = Probes { readiness: Arc::new(|| Readiness::of(Vec::new())) };
+        let metrics = Metrics::of(&crate::metrics::recorder().unwrap());
+        let router = routes::router(probes, metrics, Some(api));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, seen }
+    }
+
+    /// The records that were sent so far.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.request("POST", path, "", body).await
+    }
+
+    pub(crate) async fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let length = body.len();
+        let text = format!(
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        self.raw(text.as_bytes()).await
+    }
+
+    /// Writes bytes, and reads until the other side closes.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> Answer {
+        let answer = self.exchange(bytes).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {answer}"));
+        Answer { status, head: head.to_lowercase(), body }
+    }
+
+    /// The answer as text.
+    pub(crate) async fn text(&self, request: &str) -> String {
+        self.exchange(request.as_bytes()).await
+    }
+
+    async fn exchange(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+}
