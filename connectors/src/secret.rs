@@ -21,7 +21,8 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 /// Written in one of these forms, and resolved when the configuration is read:
 ///
 /// - `env:NAME`: the environment variable;
-/// - text with `${NAME}` in it: the same within a text, as in `Bearer ${TOKEN}`; `$${` is a plain `${`;
+/// - text with `${NAME}` in it: the same within a text, as in `Bearer ${TOKEN}`; `${NAME:-default}` does without the
+///   variable; `$${` is a plain `${`;
 /// - `file:/path`: the file's content without the line break at its end;
 /// - `ENC[AES256-GCM,data:…,iv:…,tag:…]`: what `acteon secret encrypt` prints, decrypted with the key in
 ///   `ACTEON_AUTH_KEY`;
@@ -62,6 +63,17 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// For serde: text that is no secret, with `${NAME}` and `${NAME:-default}` in it as in a [`Secret`].
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = deserializer.deserialize_any(Text)?;
+    expand(&text, &|name, default| variable(&environment, name, default)).map_err(D::Error::custom)
+}
+
+/// For serde: [`text`] of a key that may be absent.
+pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text(deserializer).map(Some)
+}
+
 /// Takes a string. Of anything else serde would show the value, which may be a secret that lacks its quotes.
 struct Text;
 
@@ -99,27 +111,32 @@ fn resolve(
     environment: &dyn Fn(&str) -> Option<String>,
     file: &dyn Fn(&str) -> Result<String, String>,
 ) -> Result<String, String> {
-    let variable = |name: &str| match environment(name) {
-        _ if !is_variable(name) => {
-            Err(format!("names the environment variable {name:?}; a name has letters, digits and `_`"))
-        }
-        Some(value) if !value.is_empty() => Ok(value),
-        Some(_) => Err(format!("is taken from the environment variable {name}, which is empty")),
-        None => Err(format!("is taken from the environment variable {name}, which is not set")),
-    };
     if let Some(name) = text.strip_prefix("env:") {
-        variable(name.trim())
+        variable(environment, name.trim(), None)
     } else if let Some(path) = text.strip_prefix("file:") {
         file(path)
     } else if cipher::is_encrypted(text) {
         cipher::decrypt(text, environment(AUTH_KEY_VARIABLE).as_deref())
     } else {
-        expand(text, &variable)
+        expand(text, &|name, default| variable(environment, name, default))
     }
 }
 
-/// Puts variables in the place of `${NAME}`.
-fn expand(text: &str, variable: &dyn Fn(&str) -> Result<String, String>) -> Result<String, String> {
+/// The value of an environment variable, or the default where it is not set or empty.
+fn variable(environment: &dyn Fn(&str) -> Option<String>, name: &str, default: Option<&str>) -> Result<String, String> {
+    match (environment(name), default) {
+        _ if !is_variable(name) => {
+            Err(format!("names the environment variable {name:?}; a name has letters, digits and `_`"))
+        }
+        (Some(value), _) if !value.is_empty() => Ok(value),
+        (_, Some(default)) => Ok(default.to_owned()),
+        (Some(_), None) => Err(format!("is taken from the environment variable {name}, which is empty")),
+        (None, None) => Err(format!("is taken from the environment variable {name}, which is not set")),
+    }
+}
+
+/// Puts variables in the place of `${NAME}` and `${NAME:-default}`.
+fn expand(text: &str, variable: &dyn Fn(&str, Option<&str>) -> Result<String, String>) -> Result<String, String> {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -134,7 +151,8 @@ fn expand(text: &str, variable: &dyn Fn(&str) -> Result<String, String>) -> Resu
             return Err("has `${` without `}`; write `$${` for a plain `${`".to_owned());
         };
         expanded.push_str(before);
-        expanded.push_str(&variable(name)?);
+        let (name, default) = name.split_once(":-").map_or((name, None), |(name, default)| (name, Some(default)));
+        expanded.push_str(&variable(name, default)?);
         rest = after;
     }
     expanded.push_str(rest);

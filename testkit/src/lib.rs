@@ -1,6 +1,7 @@
 //! Real counterparts for tests and benchmarks: Apache Kafka ([`kafka::Kafka`]), stand-ins for AWS ([`moto::Moto`],
-//! [`elasticmq::ElasticMq`]), a mail server ([`smtp::SmtpSink`]), child processes ([`process::Process`]) and an HTTP server that records what it is sent ([`http::Receiver`]); and a plain model of the
-//! processor to compare runs with ([`model`]).
+//! [`elasticmq::ElasticMq`]), a mail server ([`smtp::SmtpSink`]), a receiver that verifies webhooks
+//! ([`webhooks::WebhookReceiver`]), child processes ([`process::Process`]) and an HTTP server that records what it is
+//! sent ([`http::Receiver`]); and a plain model of the processor to compare runs with ([`model`]).
 //!
 //! Every child process is guarded: it is killed when the test process ends, even by `kill -9`.
 
@@ -15,6 +16,7 @@ mod ports;
 pub mod process;
 pub mod smtp;
 pub mod tools;
+pub mod webhooks;
 
 use std::path::PathBuf;
 use std::time::Duration;

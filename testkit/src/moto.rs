@@ -17,6 +17,8 @@ const REQUIREMENTS: &str = include_str!("../moto/requirements.txt");
 const VERSION: &str = "5.2.5";
 /// Longest wait for the server to answer; it takes 3 s on an idle machine.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// The account of a server that is started without one.
+const ACCOUNT: &str = "123456789012";
 /// Longest wait for one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -25,6 +27,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Moto {
     process: Process,
     port: u16,
+    /// Where it is not [`ACCOUNT`].
+    account: Option<String>,
 }
 
 impl Moto {
@@ -43,15 +47,46 @@ impl Moto {
     /// # Errors
     /// As [`Moto::start`].
     pub fn start_at(port: u16) -> Result<Self> {
-        let python = tools::python(&format!("moto-{VERSION}"), REQUIREMENTS)?;
-        let process = Process::command(python)
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .start()?;
-        let mut moto = Self { process, port };
-        moto.wait_until_ready()?;
-        moto.post("/moto-api/config", &json!({"lambda": {"use_docker": false}}))?;
+        Self::launch(port, None)
+    }
+
+    /// Starts a server that has everything in the account of this number of 12 digits, as [`Moto::start`].
+    ///
+    /// # Errors
+    /// As [`Moto::start`].
+    pub fn start_as(account: &str) -> Result<Self> {
+        Self::launch(free_port()?, Some(account.to_owned()))
+    }
+
+    fn launch(port: u16, account: Option<String>) -> Result<Self> {
+        let process = start_process(port, account.as_deref())?;
+        let mut moto = Self { process, port, account };
+        moto.configure()?;
         Ok(moto)
+    }
+
+    /// Kills the server: nobody answers at its address, and everything in it is gone.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn stop(&mut self) -> Result<()> {
+        self.process.kill_9()?;
+        Ok(())
+    }
+
+    /// Starts the server anew at the same address, with nothing in it; after [`Moto::stop`] if it still runs.
+    ///
+    /// # Errors
+    /// As [`Moto::start`].
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        self.process = start_process(self.port, self.account.as_deref())?;
+        self.configure()
+    }
+
+    fn configure(&mut self) -> Result<()> {
+        self.wait_until_ready()?;
+        self.post("/moto-api/config", &json!({"lambda": {"use_docker": false}}))
     }
 
     /// A server started at first use and shared by all tests of this process; it ends with the process. Tests keep apart
@@ -103,6 +138,41 @@ impl Moto {
         self.request("POST", "/moto-api/reset-auth", "text/plain", "0").map(drop)
     }
 
+    /// Takes all messages that are in a queue of the region us-east-1: the bodies, in the order in which they are given.
+    ///
+    /// # Errors
+    /// There is no such queue, or the server does not answer.
+    pub fn take_messages(&self, queue: &str) -> Result<Vec<String>> {
+        let url = format!("{}/{}/{queue}", self.url(), self.account.as_deref().unwrap_or(ACCOUNT));
+        let mut bodies = Vec::new();
+        loop {
+            let answer = self.sqs("ReceiveMessage", &json!({"QueueUrl": url, "MaxNumberOfMessages": 10}))?;
+            let Some(messages) = answer["Messages"].as_array().filter(|messages| !messages.is_empty()) else {
+                return Ok(bodies);
+            };
+            for message in messages {
+                bodies.push(message["Body"].as_str().context("a message has no body")?.to_owned());
+                self.sqs("DeleteMessage", &json!({"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}))?;
+            }
+        }
+    }
+
+    /// The bytes of an object.
+    ///
+    /// # Errors
+    /// There is none of that key, or the server does not answer.
+    pub fn object(&self, bucket: &str, key: &str) -> Result<String> {
+        self.request("GET", &format!("/{bucket}/{key}"), &format!("text/plain\r\n{}", signature("s3")), "")
+    }
+
+    /// Calls an action of SQS.
+    fn sqs(&self, action: &str, body: &Value) -> Result<Value> {
+        let kind = format!("application/x-amz-json-1.0\r\nX-Amz-Target: AmazonSQS.{action}\r\n{}", signature("sqs"));
+        let text = self.request("POST", "/", &kind, &body.to_string())?;
+        // What has nothing to say answers with nothing.
+        if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).context("SQS's answer is not JSON") }
+    }
+
     /// Calls an action of a service with the query protocol, as IAM and STS have it. Returns the answer's XML.
     ///
     /// # Errors
@@ -116,12 +186,7 @@ impl Moto {
         };
         let form: Vec<String> =
             parameters.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
-        // moto tells the service by the scope of the signature, and checks no more of it.
-        let scope = format!("Credential=test/20260101/us-east-1/{service}/aws4_request");
-        let kind = format!(
-            "application/x-www-form-urlencoded\r\n\
-             Authorization: AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=none"
-        );
+        let kind = format!("application/x-www-form-urlencoded\r\n{}", signature(service));
         self.request("POST", "/", &kind, &form.join("&"))
     }
 
@@ -163,6 +228,23 @@ impl Moto {
         }
         Ok(())
     }
+}
+
+fn start_process(port: u16, account: Option<&str>) -> Result<Process> {
+    let python = tools::python(&format!("moto-{VERSION}"), REQUIREMENTS)?;
+    let mut command = Process::command(python)
+        .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    if let Some(account) = account {
+        command = command.env("MOTO_ACCOUNT_ID", account);
+    }
+    command.start()
+}
+
+/// The header by whose scope moto tells the service; it checks no more of it.
+fn signature(service: &str) -> String {
+    let scope = format!("Credential=test/20260101/us-east-1/{service}/aws4_request");
+    format!("Authorization: AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=none")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `acteon run` on Apache Kafka: what the quickstart shows on the embedded broker, with nothing changed but the address.
 
-use crate::support::{acteon, acteon_with, binary, root};
+use crate::support::{acteon, acteon_with, root, run};
 use acteon_testkit::kafka::Kafka;
 use acteon_testkit::process::Process;
 use acteon_testkit::wait_until;
@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 const CONFIG: &str = "examples/quickstart/acteon.toml";
 
 /// A process with all roles, its state under `dir`.
-fn run(kafka: &Kafka, dir: &Path, instance_id: &str) -> Process {
+fn instance(kafka: &Kafka, dir: &Path, instance_id: &str) -> Process {
     std::fs::create_dir_all(dir).unwrap();
     let config = dir.join("acteon.toml");
     let text = std::fs::read_to_string(root().join(CONFIG)).unwrap();
@@ -21,15 +21,7 @@ fn run(kafka: &Kafka, dir: &Path, instance_id: &str) -> Process {
     let processor =
         format!("{text}\n[processor]\ninstance_id = \"{instance_id}\"\nstate_dir = \"{}\"\n", state.display());
     std::fs::write(&config, processor).unwrap();
-    let mut process = Process::command(binary())
-        .args(["run", "--port", "0", "--bootstrap-servers", kafka.bootstrap(), "-c"])
-        .arg(&config)
-        .env("RUST_LOG", "info")
-        .current_dir(root())
-        .start()
-        .unwrap();
-    process.wait_for_line("^Listening on ", LIMIT).unwrap();
-    process
+    run(kafka.bootstrap(), &config, &[])
 }
 
 /// Actions for every partition: an instance finds out that it is fenced when it has something to commit.
@@ -63,7 +55,7 @@ fn the_quickstart_on_apache_kafka() {
     assert_eq!(on_kafka(&["topology", "plan"]).stdout, "nothing to do\n");
     assert_eq!(on_kafka(&["topology", "check"]).code, 0);
 
-    let mut older = run(&kafka, &dir.path().join("older"), "one");
+    let mut older = instance(&kafka, &dir.path().join("older"), "one");
     let ran = on_kafka(&["produce", "examples/quickstart/actions.ndjson", "--wait", "--json"]);
     assert_eq!(ran.code, 0, "{}\n{}\n{}", ran.stdout, ran.stderr, older.tail());
     let summary: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
@@ -76,7 +68,7 @@ fn the_quickstart_on_apache_kafka() {
     assert_eq!((applied.code, applied.stdout.as_str()), (0, "5 rules: as they are running\n"), "{}", applied.stderr);
 
     // A second instance with the same id takes over: the older one stops, and says so.
-    let mut newer = run(&kafka, &dir.path().join("newer"), "one");
+    let mut newer = instance(&kafka, &dir.path().join("newer"), "one");
     // The older one may have committed its share before the newer one came: it finds out at its next commit.
     let stopped = wait_until(LIMIT, || {
         let again = acteon_with(&[&["produce", "-", "--wait", "--json"], &common[..]].concat(), &many_tenants());

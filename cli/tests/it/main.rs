@@ -1,6 +1,7 @@
 //! The binary, run as a user runs it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod aws_pipeline;
 mod check;
 mod circuits;
 mod compose;

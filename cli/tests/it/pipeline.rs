@@ -1,6 +1,6 @@
 //! An example on Apache Kafka: a process with all roles, and an HTTP receiver behind the providers.
 
-use crate::support::{Ran, acteon_with, binary, root};
+use crate::support::{Ran, acteon_with, root, run};
 use acteon_testkit::http::{Receiver, Reply, Request};
 use acteon_testkit::kafka::Kafka;
 use acteon_testkit::process::Process;
@@ -36,13 +36,7 @@ impl Pipeline {
             (Kafka::start().unwrap(), Receiver::start().unwrap(), tempfile::tempdir().unwrap());
         receiver.respond(Reply::status(200).header("content-type", "application/json").body(r#"{"logged":true}"#));
         let example = fs::read_to_string(root().join("examples").join(config)).unwrap();
-        let own_rules = example.lines().find_map(|line| line.strip_prefix("directory = ")).unwrap().trim_matches('"');
-        let rules = dir.path().join("rules");
-        fs::create_dir(&rules).unwrap();
-        for file in fs::read_dir(root().join(own_rules)).unwrap() {
-            let file = file.unwrap();
-            fs::write(rules.join(file.file_name()), edit(&fs::read_to_string(file.path()).unwrap())).unwrap();
-        }
+        copy_rules(&example, dir.path(), &edit);
         write_config(&edit(&example), dir.path(), &receiver);
         let config = dir.path().join("acteon.toml");
         let applied = acteon_with(
@@ -50,14 +44,7 @@ impl Pipeline {
             "",
         );
         assert_eq!(applied.code, 0, "{}", applied.stderr);
-        let mut process = Process::command(binary())
-            .args(["run", "--port", "0", "--bootstrap-servers", kafka.bootstrap(), "-c"])
-            .arg(&config)
-            .env("RUST_LOG", "info")
-            .current_dir(root())
-            .start()
-            .unwrap();
-        process.wait_for_line("^Listening on ", LIMIT).unwrap();
+        let process = run(kafka.bootstrap(), &config, &[]);
         Self { kafka, receiver, process, dir, scope: ["--namespace", namespace, "--tenant", tenant] }
     }
 
@@ -112,6 +99,17 @@ impl Pipeline {
         once.dedup();
         assert_eq!(keys.len(), once.len(), "nothing was sent twice");
         assert!(self.process.terminate(LIMIT).unwrap().success(), "{}", self.process.tail());
+    }
+}
+
+/// Copies the rules of an example's configuration to `rules` in a directory, changed by `edit`.
+pub(crate) fn copy_rules(example: &str, dir: &Path, edit: &impl Fn(&str) -> String) {
+    let own = example.lines().find_map(|line| line.strip_prefix("directory = ")).unwrap().trim_matches('"');
+    let rules = dir.join("rules");
+    fs::create_dir(&rules).unwrap();
+    for file in fs::read_dir(root().join(own)).unwrap() {
+        let file = file.unwrap();
+        fs::write(rules.join(file.file_name()), edit(&fs::read_to_string(file.path()).unwrap())).unwrap();
     }
 }
 

@@ -1,103 +1,11 @@
-//! The documents' pipelines end to end on Apache Kafka.
+//! The order pipeline end to end on Apache Kafka; for that of the smart building see [`crate::aws_pipeline`].
 //!
 //! Times are shortened (a second stands for ten), the rest of rules and configuration is the examples' own.
 
 use crate::pipeline::{LIMIT, Pipeline};
-use acteon_testkit::http::Request;
 use acteon_testkit::wait_until;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-fn reading(payload: &Value) -> Value {
-    json!({"namespace": "iot", "tenant": "smartbuilding-hq", "provider": "metrics-queue",
-        "action_type": "sensor_reading", "payload": payload, "metadata": {"labels": {"source": "test"}}})
-}
-
-fn temperature(value: u32) -> Value {
-    reading(
-        &json!({"device_id": "temp", "sensor_type": "temperature", "value": value, "unit": "celsius", "floor": "2"}),
-    )
-}
-
-/// The 21 events of the smart building.
-fn telemetry() -> Vec<Value> {
-    let humidity = |floor: &str, value: u32| {
-        reading(&json!({"device_id": "hum", "sensor_type": "humidity", "value": value, "floor": floor}))
-    };
-    let mut events = vec![temperature(92), temperature(88)];
-    for floor in ["1", "B1"] {
-        let mut event = reading(&json!({"sensor_type": "motion", "event": "intrusion", "floor": floor}));
-        event["provider"] = json!("alert-fanout");
-        events.push(event);
-    }
-    events.extend([21, 22, 23].map(temperature));
-    events.extend([humidity("2", 45), humidity("3", 50), humidity("2", 55)]);
-    events.extend([300, 350].map(|value| reading(&json!({"sensor_type": "energy", "value": value, "unit": "kWh"}))));
-    events.extend([22, 22, 22].map(temperature));
-    for _ in 0..2 {
-        let mut event = temperature(22);
-        event["dedup_key"] = json!("temp-sensor-400-reading");
-        events.push(event);
-    }
-    events.extend((0..2).map(|_| reading(&json!({"sensor_type": "temperature", "value": 99, "environment": "test"}))));
-    let mut online = reading(&json!({"event": "online", "firmware_version": "3.2.1"}));
-    (online["provider"], online["action_type"]) = (json!("event-bus"), json!("device_lifecycle"));
-    let mut firmware = reading(&json!({"version": "3.3.0", "signed": false}));
-    firmware["action_type"] = json!("firmware_update");
-    events.extend([online, firmware]);
-    events
-}
-
-#[test]
-fn the_telemetry_pipeline_on_apache_kafka() {
-    let shorter = |text: &str| {
-        text.replace("group_wait_seconds: 30", "group_wait_seconds: 3").replace("delay_seconds: 60", "delay_seconds: 6")
-    };
-    let pipeline = Pipeline::start("aws-event-pipeline/acteon.toml", "iot", "smartbuilding-hq", shorter);
-    let events = telemetry();
-    assert_eq!(events.len(), 21);
-    let expected: BTreeMap<String, u64> = serde_json::from_value(json!({
-        "rerouted": 5, "chain_started": 7, "grouped": 3, "scheduled": 2, "deduplicated": 1, "suppressed": 3,
-    }))
-    .unwrap();
-    assert_eq!(pipeline.outcomes(&events), expected);
-
-    // Seven readings and, once they are released, two of energy go through the chain and its sub-chain.
-    let queue = pipeline.calls("metrics-queue", 9 + 2);
-    let payload = |call: &Request| call.json().unwrap()["payload"].clone();
-    let mut groups: Vec<Value> = queue
-        .iter()
-        .map(payload)
-        .filter(|payload| payload["group_id"].is_string())
-        .map(|p| p["count"].clone())
-        .collect();
-    groups.sort_unstable_by_key(Value::as_u64);
-    assert_eq!(groups, [json!(1), json!(2)]);
-    let archived = queue.iter().map(payload).filter(|payload| payload["processed"] == "true").count();
-    assert_eq!((archived, queue.len()), (9, 11));
-    for (provider, count) in
-        [("telemetry-normalizer", 9), ("anomaly-detector", 9), ("event-bus", 9 + 1), ("alert-fanout", 9 + 4)]
-    {
-        assert_eq!(pipeline.calls(provider, count).len(), count, "{provider}");
-    }
-    let ended = || pipeline.ask(&["chains", "list", "--status", "completed"]);
-    assert!(wait_until(LIMIT, || ended()["count"] == 18), "{}", ended());
-    let chains = ended();
-    let of = |name: &str| {
-        let all = chains["chains"].as_array().unwrap().iter().filter(|chain| chain["chain_name"] == name);
-        all.map(|chain| chain["chain_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    let (parents, children) = (of("telemetry-processing"), of("critical-alert"));
-    assert_eq!((parents.len(), children.len()), (9, 9));
-    let shown = pipeline.ask(&["chains", "show", &parents[0]]);
-    assert_eq!(
-        shown["execution_path"],
-        json!(["normalize", "detect-anomaly", "publish-event", "archive-metrics"]),
-        "{shown}"
-    );
-    assert_eq!(pipeline.ask(&["scheduled", "list"])["count"], 0);
-    pipeline.stop();
-}
 
 fn order(id: &str, total_cents: u64, country: &str) -> Value {
     json!({"namespace": "ecommerce", "tenant": "acme-store", "provider": "payment-gateway", "action_type": "place_order",

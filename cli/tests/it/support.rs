@@ -1,10 +1,15 @@
 //! Running the binary.
 
+use acteon_testkit::process::Process;
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Far more than a process takes to start.
+const START_LIMIT: Duration = Duration::from_secs(90);
 
 /// What a command left behind.
 #[derive(Debug)]
@@ -47,6 +52,22 @@ pub(crate) fn acteon_with(args: &[&str], input: &str) -> Ran {
 
 pub(crate) fn acteon(args: &[&str]) -> Ran {
     acteon_with(args, "")
+}
+
+/// Starts `acteon run` with all roles on a free port, in the repository's root, with these environment variables, and
+/// waits until it listens.
+pub(crate) fn run(bootstrap: &str, config: &Path, environment: &[(&str, &str)]) -> Process {
+    let mut command = Process::command(binary())
+        .args(["run", "--port", "0", "--bootstrap-servers", bootstrap, "-c"])
+        .arg(config)
+        .env("RUST_LOG", "info")
+        .current_dir(root());
+    for (name, value) in environment {
+        command = command.env(name, value);
+    }
+    let mut process = command.start().unwrap();
+    process.wait_for_line("^Listening on ", START_LIMIT).unwrap();
+    process
 }
 
 impl Ran {

@@ -24,6 +24,9 @@ fn each_form_is_resolved() {
         ("Bearer ${TOKEN}!", "Bearer hunter2!"),
         ("${TOKEN}${TOKEN}", "hunter2hunter2"),
         ("a$${TOKEN}b", "a${TOKEN}b"),
+        ("${TOKEN:-other}", "hunter2"),
+        ("${MISSING:-http://localhost:4566}/0", "http://localhost:4566/0"),
+        ("${EMPTY:-other}${MISSING:-}", "other"),
         ("$5 and {TOKEN}", "$5 and {TOKEN}"),
         ("file:/run/secrets/x", "content of /run/secrets/x"),
     ] {
@@ -39,6 +42,7 @@ fn what_is_missing_is_named_without_the_secret() {
         ("env:MISSING", "MISSING, which is not set"),
         ("env:EMPTY", "EMPTY, which is empty"),
         ("env:", "names the environment variable"),
+        ("${A B:-x}", "names the environment variable"),
         ("${A B}", "names the environment variable"),
         ("hunter2 ${TOKEN", "`${` without `}`"),
         ("hunter2 ${MISSING}", "MISSING, which is not set"),

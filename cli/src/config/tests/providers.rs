@@ -2,7 +2,7 @@
 
 use super::Mistake;
 
-pub(super) const MISTAKES: [Mistake; 21] = [
+pub(super) const MISTAKES: [Mistake; 22] = [
     (
         "[[providers]]\nname = \"a\"\ntype = \"exec\"\ncommand = [\"/bin/true\"]",
         "3:8: error: `providers[0].type` is `exec`, which runs programs of this machine; to allow that, set `allow_exec",
@@ -35,6 +35,10 @@ pub(super) const MISTAKES: [Mistake; 21] = [
     (
         "[[providers]]\nname = \"a\"\ntype = \"aws-s3\"\nbucket_name = \"b-1\"\naws_regoin = \"x\"",
         "(did you mean `aws_region`?)",
+    ),
+    (
+        "[[providers]]\nname = \"a\"\ntype = \"aws-sqs\"\nqueue_url = \"${NO_SUCH_1}/q\"",
+        "4:13: error: `providers[0].queue_url` is taken from the environment variable NO_SUCH_1, which is not set",
     ),
     (
         "[[providers]]\nname = \"a\"\ntype = \"webhook\"",

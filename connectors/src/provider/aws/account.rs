@@ -21,7 +21,9 @@ macro_rules! aws_settings {
             $($(#[$field_doc])* pub $field: $type,)*
             /// The region; else that of the ARN or URL above, else `us-east-1`.
             pub aws_region: Option<String>,
-            /// Instead of AWS's own endpoint: that of LocalStack or another stand-in, or of a VPC.
+            /// Instead of AWS's own endpoint: that of LocalStack or another stand-in, or of a VPC. May have `${NAME}` and
+            /// `${NAME:-default}` in it, for environment variables.
+            #[serde(default, deserialize_with = "crate::secret::optional_text")]
             pub aws_endpoint_url: Option<String>,
             /// A role that is assumed for every call; its credentials are renewed before they expire.
             pub aws_role_arn: Option<String>,

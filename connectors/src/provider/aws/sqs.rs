@@ -28,7 +28,8 @@ aws_settings! {
     /// `message_dedup_id`, `message_attributes`. Any other payload is the body, as JSON. The dispatch's id goes with it
     /// as the attribute `acteon-dispatch-id`, and is the deduplication id in a FIFO queue.
     pub struct SqsSettings {
-        /// The queue's URL, as AWS shows it.
+        /// The queue's URL, as AWS shows it; with `${NAME}` in it as in `aws_endpoint_url`.
+        #[serde(deserialize_with = "crate::secret::text")]
         pub queue_url: String,
     }
 }
