@@ -2,6 +2,8 @@
 //!
 //! All that changes anything is a record of a topic; the answer is the outcome that the log gives back.
 
+mod analytics;
+mod audit;
 mod body;
 mod commands;
 mod dispatch;
@@ -18,6 +20,7 @@ pub(crate) use limits::method_not_allowed;
 pub(crate) use routes::router;
 pub(crate) use send::Desk;
 
+use crate::view::audit::AuditView;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -46,12 +49,13 @@ struct Shared {
     desk: OnceLock<Desk>,
     limits: ApiLimits,
     permits: Semaphore,
+    audit: OnceLock<AuditView>,
 }
 
 impl Api {
     pub(crate) fn new(limits: ApiLimits) -> Self {
         let permits = Semaphore::new(limits.max_concurrent);
-        Self(Arc::new(Shared { desk: OnceLock::new(), limits, permits }))
+        Self(Arc::new(Shared { desk: OnceLock::new(), limits, permits, audit: OnceLock::new() }))
     }
 
     /// From now on requests are taken. Only the first call counts.
@@ -72,5 +76,15 @@ impl Api {
     /// As [`Api::desk`], for `/ready`.
     pub(crate) fn opened(&self) -> Option<&Desk> {
         self.0.desk.get()
+    }
+
+    /// From now on questions for audit records are answered. Only the first call counts.
+    pub(crate) fn open_audit(&self, view: AuditView) {
+        self.0.audit.set(view).ok();
+    }
+
+    /// The audit view, where there is one.
+    pub(crate) fn audit_view(&self) -> Option<&AuditView> {
+        self.0.audit.get()
     }
 }

@@ -4,6 +4,11 @@
 //! |---|---|
 //! | `POST /v1/dispatch` | the outcome of an action; 202 with its id where that takes longer than the request waits |
 //! | `POST /v1/dispatch/batch` | the same for an array of up to 1,000 actions, in order |
+//! | `GET /v1/audit` | audit records by filters, the newest first, with a cursor for the next page |
+//! | `GET /v1/audit/{action_id}` | the newest record that tells of an action |
+//! | `POST /v1/audit/{action_id}/replay` | the action is sent again, with `replayed_from` among its labels |
+//! | `POST /v1/audit/replay` | the same for all of a page |
+//! | `GET /v1/analytics` | volume, outcomes, action types, latency or error rate by the hour, day, week or month |
 //! | `GET /health` | 200 while the process serves: `{"status":"ok","metrics":{…}}` |
 //! | `GET /ready` | 200 when everything is caught up, else 503; either way with the reasons |
 //! | `GET /metrics` | the counters as JSON |

@@ -1,5 +1,6 @@
 use crate::api::{Api, ApiLimits, Desk};
 use crate::log::{KafkaLog, Waiting};
+use crate::view::audit::AuditView;
 use crate::{Error, Metrics, Probes, routes};
 use acteon_topology::{KafkaConfig, Names};
 use axum::serve::ListenerExt as _;
@@ -80,6 +81,13 @@ impl Gateway {
             api.open(Desk::new(Box::new(log), waiting));
         }
         Ok(())
+    }
+
+    /// Gives the API, where there is one, the audit view; until then questions for audit records are answered 503.
+    pub fn open_audit(&self, view: AuditView) {
+        if let Some(api) = &self.api {
+            api.open_audit(view);
+        }
     }
 
     /// Where it listens.

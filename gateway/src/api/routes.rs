@@ -1,6 +1,6 @@
 //! All routes of the API.
 
-use super::{Api, commands, dispatch, limits};
+use super::{Api, analytics, audit, commands, dispatch, limits};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 
@@ -9,6 +9,8 @@ pub(crate) fn router(api: &Api) -> Router {
     Router::new()
         .merge(dispatch::routes())
         .merge(commands::routes())
+        .merge(audit::routes())
+        .merge(analytics::routes())
         .layer(from_fn_with_state(api.clone(), limits::guard))
         .with_state(api.clone())
 }

@@ -74,6 +74,7 @@ impl Log for FakeLog {
 /// An API that listens.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) api: Api,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -105,16 +106,20 @@ impl Server {
         }
         let probes = Probes { readiness: Arc::new(|| Readiness::of(Vec::new())) };
         let metrics = Metrics::of(&crate::metrics::recorder().unwrap());
-        let router = routes::router(probes, metrics, Some(api));
+        let router = routes::router(probes, metrics, Some(api.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, seen }
+        Self { address, api, seen }
     }
 
     /// The records that were sent so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, "", "").await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {

@@ -15,6 +15,7 @@ pub(crate) mod testing;
 
 pub use batch::{AuditBatch, MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
 pub use entry::AuditEntry;
+pub(crate) use entry::rfc3339;
 pub use follow::{AuditFollower, Progress};
 pub use keep::AuditView;
 pub use query::{

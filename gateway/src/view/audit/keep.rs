@@ -1,5 +1,5 @@
 use super::{AuditFollower, AuditStore, Progress};
-use crate::clock;
+use crate::{Component, clock};
 use acteon_topology::KafkaConfig;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,12 @@ impl AuditView {
         Ok(Self { store, follower: Some(follower), sweeper: Some(sweeper) })
     }
 
+    /// One that nothing keeps up to date.
+    #[cfg(test)]
+    pub(crate) fn still(store: Arc<dyn AuditStore>) -> Self {
+        Self { store, follower: None, sweeper: None }
+    }
+
     /// What the questions go to.
     #[must_use]
     pub fn store(&self) -> &dyn AuditStore {
@@ -41,6 +47,16 @@ impl AuditView {
     pub fn progress(&self) -> Progress {
         let still = || Progress { caught_up: true, ..Progress::default() };
         self.follower.as_ref().map_or_else(still, AuditFollower::progress)
+    }
+}
+
+impl AuditView {
+    /// How it is doing, for `/ready`. Being away from Kafka for a while is no reason to answer nothing.
+    pub(crate) fn component(&self) -> Component {
+        let Progress { caught_up, lag, trouble } = self.progress();
+        let lag = format!("{lag} offsets behind the log");
+        let reason = trouble.map_or_else(|| lag.clone(), |trouble| format!("{lag}; {trouble}"));
+        Component { name: "audit view".to_owned(), ready: caught_up, reason, tasks: Vec::new() }
     }
 }
 
