@@ -1,5 +1,6 @@
 //! The roles of a process: started, watched and stopped together.
 
+mod book;
 mod readiness;
 mod reload;
 mod signals;
@@ -9,15 +10,18 @@ use crate::config::Config;
 use crate::definitions::{self, Checked, RuleFiles};
 use crate::exit::{Exit, Failure};
 use acteon_connectors::{Connectors, ConnectorsConfig};
-use acteon_gateway::{ApiLimits, Gateway, Metrics};
+use acteon_gateway::view::audit::{AuditView, SqliteAuditStore};
+use acteon_gateway::{ApiLimits, Gateway, Metrics, Sources};
 use acteon_runtime::{CommitLimits, Processor, ProcessorConfig};
 use anyhow::{Context as _, Result};
+use book::Book;
 use clap::ValueEnum;
 use readiness::Running;
 use reload::Reloader;
 use signals::Signals;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -25,6 +29,8 @@ use tokio::task::JoinHandle;
 
 /// Threads of the HTTP endpoints.
 const HTTP_THREADS: usize = 2;
+/// How often expired audit records are deleted from the gateway's view.
+const AUDIT_SWEEP: Duration = Duration::from_secs(3600);
 /// Least time that each role gets to stop in, however long the ones before it took.
 const LEAST_STOP_TIME: Duration = Duration::from_secs(1);
 
@@ -134,8 +140,12 @@ impl Services {
             http.running.set_connectors(connectors);
         }
         // Last: what is sent through it finds the others at work.
-        if let Some(gateway) = &http.gateway {
-            gateway.open(&config.kafka, names)?;
+        if let Some(gateway) = http.gateway.as_ref().filter(|_| roles.contains(&Role::Gateway)) {
+            let rules = Arc::new(Book::start(config.clone())?);
+            gateway.open(Sources { kafka: &config.kafka, names, rules })?;
+            let _entered = http.runtime.enter();
+            let store = SqliteAuditStore::open(&audit_view(config))?;
+            gateway.open_audit(AuditView::start(&config.kafka, names.audit(), Arc::new(store), AUDIT_SWEEP)?);
         }
         Ok(Self { http, reloader, shutdown_timeout: config.server.shutdown_timeout })
     }
@@ -187,6 +197,12 @@ impl Services {
         self.http.runtime.shutdown_timeout(LEAST_STOP_TIME);
         tracing::info!("stopped");
     }
+}
+
+/// Where the gateway keeps its view of the audit records: beside the processor's state, and like it made again from the log
+/// where it is lost.
+fn audit_view(config: &Config) -> PathBuf {
+    config.processor.state_dir.with_file_name("views").join("audit.sqlite")
 }
 
 /// Lets the processor commit what is in hand. One that takes too long, because Kafka is away, is left behind: it ends with

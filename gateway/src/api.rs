@@ -11,6 +11,7 @@ mod error;
 mod limits;
 mod params;
 mod routes;
+mod rules;
 mod send;
 #[cfg(test)]
 mod testing;

@@ -26,6 +26,7 @@ mod log;
 mod metrics;
 mod probe;
 mod routes;
+mod rules;
 mod server;
 pub mod view;
 
@@ -33,4 +34,5 @@ pub use api::ApiLimits;
 pub use error::Error;
 pub use metrics::Metrics;
 pub use probe::{Component, Probes, Readiness, TaskReadiness};
-pub use server::Gateway;
+pub use rules::{ReloadError, Reloaded, RuleBook};
+pub use server::{Gateway, Sources};

@@ -1,7 +1,7 @@
 use crate::api::{Api, ApiLimits, Desk};
 use crate::log::{KafkaLog, Waiting};
 use crate::view::audit::AuditView;
-use crate::{Error, Metrics, Probes, routes};
+use crate::{Error, Metrics, Probes, RuleBook, routes};
 use acteon_topology::{KafkaConfig, Names};
 use axum::serve::ListenerExt as _;
 use std::io::ErrorKind;
@@ -14,6 +14,16 @@ use tokio::task::JoinHandle;
 
 /// How often histogram samples are folded into their buckets.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What the API works with, beside Kafka itself.
+pub struct Sources<'s> {
+    /// How Kafka is reached.
+    pub kafka: &'s KafkaConfig,
+    /// Its topics.
+    pub names: &'s Names,
+    /// The rules in effect.
+    pub rules: Arc<dyn RuleBook>,
+}
 
 /// A running HTTP server. Dropping it stops it at once; [`Gateway::stop`] lets requests finish.
 pub struct Gateway {
@@ -74,11 +84,12 @@ impl Gateway {
     ///
     /// # Errors
     /// Kafka does not answer, or lacks a topic.
-    pub fn open(&self, kafka: &KafkaConfig, names: &Names) -> Result<(), Error> {
+    pub fn open(&self, sources: Sources<'_>) -> Result<(), Error> {
+        let Sources { kafka, names, rules } = sources;
         if let Some(api) = &self.api {
             let waiting = Arc::new(Waiting::new(names.actions(), names.results()));
             let log = KafkaLog::start(kafka, names, &waiting)?;
-            api.open(Desk::new(Box::new(log), waiting));
+            api.open(Desk::new(Box::new(log), waiting, rules));
         }
         Ok(())
     }

@@ -110,7 +110,6 @@ fn bad_requests_have_a_status_and_a_body_and_change_nothing() {
     let cases = [
         ("POST", "/v1/dispatch".to_owned(), "{".to_owned(), 400, "INVALID_JSON"),
         ("POST", "/v1/dispatch".to_owned(), good.replace("\"log\"", "7"), 422, "INVALID_BODY"),
-        ("POST", "/v1/dispatch?dry_run=true".to_owned(), good.clone(), 422, "UNSUPPORTED"),
         ("POST", "/v1/dispatch?dryrun=1".to_owned(), good.clone(), 400, "INVALID_QUERY"),
         ("POST", "/v1/dispatch".to_owned(), " ".repeat(1024 * 1024 + 1), 413, "TOO_LARGE"),
         ("GET", "/v1/dispatch".to_owned(), String::new(), 405, "METHOD_NOT_ALLOWED"),
@@ -183,7 +182,7 @@ fn operators_work_over_http() {
     let dev = Dev::start(&dir.path().join("data"), &configured(dir.path(), "http://127.0.0.1:1/"));
     let scope = "namespace=n&tenant=t";
     let held = dispatch(&dev, &action("order", &json!({"id": "order-1"})));
-    assert_eq!(held.body["Scheduled"]["action_id"], "order-1", "{}", held.text);
+    assert!(held.body["Scheduled"]["scheduled_for"].is_string(), "{}", held.text);
     let listed = http(dev.http(), "GET", &format!("/v1/scheduled?{scope}"), "");
     assert_eq!(listed.body["count"], 1, "{}", listed.text);
     let cancelled = http(dev.http(), "DELETE", &format!("/v1/scheduled/order-1?{scope}"), "");
@@ -230,5 +229,35 @@ fn operators_work_over_http() {
     let ready = || http(dev.http(), "GET", "/ready", "");
     assert!(wait_until(LIMIT, || ready().status == 200), "{}", ready().text);
     assert!(ready().text.contains("follows the outcomes"), "{}", ready().text);
+    dev.stop();
+}
+
+#[test]
+fn rules_are_listed_tried_out_and_loaded_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Dev::start(&dir.path().join("data"), &configured(dir.path(), "http://127.0.0.1:1/"));
+    let names = || {
+        let answer = http(dev.http(), "GET", "/v1/rules", "");
+        let rules = answer.body.as_array().cloned().unwrap_or_default();
+        rules.iter().map(|rule| rule["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(wait_until(LIMIT, || names() == ["never", "once", "rarely", "ask", "later"]), "{:?}", names());
+    let tried = http(dev.http(), "POST", "/v1/dispatch?dry_run=true", &action("blocked", &json!({})).to_string());
+    assert_eq!((tried.status, &tried.body["DryRun"]["matched_rule"]), (200, &json!("never")), "{}", tried.text);
+
+    let other = dir.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("rules.yaml"), RULES.replace("eq: blocked", "eq: halted")).unwrap();
+    let body = json!({ "directory": other }).to_string();
+    let reloaded = http(dev.http(), "POST", "/v1/rules/reload", &body);
+    assert_eq!((reloaded.status, &reloaded.body["loaded"]), (200, &json!(5)), "{}", reloaded.text);
+    let halted = || dispatch(&dev, &action("halted", &json!({}))).body["Suppressed"]["rule"] == "never";
+    assert!(wait_until(LIMIT, halted), "{}", http(dev.http(), "GET", "/v1/rules", "").text);
+
+    fs::write(other.join("rules.yaml"), RULES.replace("type: suppress", "type: supress")).unwrap();
+    let refused = http(dev.http(), "POST", "/v1/rules/reload", &body);
+    assert_eq!((refused.status, &refused.body["code"]), (422, &json!("INVALID_RULES")), "{}", refused.text);
+    assert!(refused.text.contains("rules.yaml:6:"), "the place is named: {}", refused.text);
+    assert!(halted(), "the running rules stay");
     dev.stop();
 }

@@ -8,7 +8,7 @@ mod tests;
 use super::body::{Body, MAX_BODY};
 use super::params::{self, Params};
 use super::send::Came;
-use super::{Api, ApiError};
+use super::{Api, ApiError, rules};
 use crate::log::{Asks, Topic, Trace};
 use action::Prepared;
 use axum::Router;
@@ -35,6 +35,7 @@ pub(super) fn routes() -> Router<Api> {
 struct DispatchParams {
     /// How long to wait for the outcome; then the answer is 202 with the id.
     wait: Option<String>,
+    /// Only tell what the rules would decide.
     #[serde(default)]
     dry_run: bool,
 }
@@ -42,11 +43,6 @@ struct DispatchParams {
 impl DispatchParams {
     /// How long to wait.
     fn wait(&self, api: &Api) -> Result<Duration, ApiError> {
-        if self.dry_run {
-            let message = "`dry_run` is not available over HTTP in this version, and nothing was sent; \
-                           `acteon rules explain` tells what the rules make of an action";
-            return Err(ApiError::unprocessable("UNSUPPORTED", message));
-        }
         self.wait.as_deref().map_or(Ok(api.0.limits.wait), params::wait)
     }
 }
@@ -69,6 +65,9 @@ async fn dispatch(
     let wait = query.wait(&api)?;
     let trace = trace(&headers);
     let action = Prepared::of(&body, &trace)?;
+    if query.dry_run {
+        return Ok(axum::Json(rules::dry_run(&api, &action.value)?).into_response());
+    }
     let sent = api.desk()?.send(Topic::Actions, action.identity(), &action.value, &trace, Asks::Outcome)?;
     let id = [(ACTION_ID, action.id.clone())];
     Ok(match sent.within(wait).await? {

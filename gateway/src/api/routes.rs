@@ -1,6 +1,6 @@
 //! All routes of the API.
 
-use super::{Api, analytics, audit, commands, dispatch, limits};
+use super::{Api, analytics, audit, commands, dispatch, limits, rules};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 
@@ -11,6 +11,7 @@ pub(crate) fn router(api: &Api) -> Router {
         .merge(commands::routes())
         .merge(audit::routes())
         .merge(analytics::routes())
+        .merge(rules::routes())
         .layer(from_fn_with_state(api.clone(), limits::guard))
         .with_state(api.clone())
 }

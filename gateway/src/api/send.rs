@@ -2,6 +2,7 @@
 
 use super::ApiError;
 use crate::log::{Asks, Identity, Log, Outgoing, Pending, Refused, Reply, SendError, Topic, Trace, Waiting};
+use crate::rules::RuleBook;
 use acteon_schemas::{MAX_RECORD_BYTES, Outcome, tenant_key};
 use axum::http::StatusCode;
 use bytes::Bytes;
@@ -18,6 +19,7 @@ const DELIVERY_GRACE: Duration = Duration::from_secs(15);
 pub(crate) struct Desk {
     log: Box<dyn Log>,
     waiting: Arc<Waiting>,
+    rules: Arc<dyn RuleBook>,
 }
 
 /// A record that is on its way.
@@ -33,8 +35,13 @@ pub(crate) enum Came {
 }
 
 impl Desk {
-    pub(crate) fn new(log: Box<dyn Log>, waiting: Arc<Waiting>) -> Self {
-        Self { log, waiting }
+    pub(crate) fn new(log: Box<dyn Log>, waiting: Arc<Waiting>, rules: Arc<dyn RuleBook>) -> Self {
+        Self { log, waiting, rules }
+    }
+
+    /// The rules in effect.
+    pub(crate) fn rules(&self) -> &Arc<dyn RuleBook> {
+        &self.rules
     }
 
     /// Why nothing can be asked any more, if that is so.

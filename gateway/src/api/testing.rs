@@ -3,9 +3,13 @@
 use super::{Api, ApiLimits, Desk};
 use crate::log::{Log, Outgoing, SendError, Topic, Trace, Waiting};
 use crate::routes;
+use crate::rules::{ReloadError, Reloaded, RuleBook};
 use crate::{Metrics, Probes, Readiness};
+use acteon_core::{Definitions, Parts};
+use acteon_schemas::{RuleFile, RulesDefinition};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -71,6 +75,47 @@ impl Log for FakeLog {
     }
 }
 
+/// The rules of all tests.
+const RULES: &str = r#"
+rules:
+  - name: no-tests
+    description: Test traffic
+    condition: {field: payload.environment, eq: test}
+    action: {type: suppress}
+  - name: shout
+    priority: 5
+    condition: {field: action.action_type, eq: urgent}
+    action: {type: reroute, target_provider: sms}
+  - name: mark
+    priority: 9
+    enabled: false
+    condition: {field: action.tenant, eq: t}
+    action: {type: modify, changes: {seen: true}}
+"#;
+
+struct Book;
+
+impl RuleBook for Book {
+    fn definitions(&self) -> Option<Arc<Definitions>> {
+        let file = RuleFile { name: "rules.yaml".to_owned(), text: RULES.to_owned() };
+        let rules = RulesDefinition {
+            evaluation: "cascade".to_owned(),
+            default: "allow".to_owned(),
+            default_timezone: "UTC".to_owned(),
+            files: vec![file],
+        };
+        Some(Arc::new(Definitions::compile(0, Parts { rules, ..Parts::default() }).unwrap()))
+    }
+
+    fn reload(&self, directory: Option<&Path>) -> Result<Reloaded, ReloadError> {
+        match directory.and_then(Path::to_str) {
+            Some("bad") => Err(ReloadError::Refused(vec!["bad/a.yaml:3:1: error".to_owned()])),
+            Some("away") => Err(ReloadError::Failed("Kafka is away".to_owned())),
+            _ => Ok(Reloaded { rules: 3, directory: directory.unwrap_or(Path::new("rules")).to_owned() }),
+        }
+    }
+}
+
 /// An API that listens.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -102,7 +147,7 @@ impl Server {
         if let Some(fate) = fate {
             let waiting = Arc::new(Waiting::new("actions", "results"));
             let log = FakeLog { waiting: Arc::clone(&waiting), seen: Arc::clone(&seen), fate: Box::new(fate) };
-            api.open(Desk::new(Box::new(log), waiting));
+            api.open(Desk::new(Box::new(log), waiting, Arc::new(Book)));
         }
         let probes = Probes { readiness: Arc::new(|| Readiness::of(Vec::new())) };
         let metrics = Metrics::of(&crate::metrics::recorder().unwrap());

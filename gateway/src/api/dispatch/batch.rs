@@ -3,7 +3,7 @@ use crate::api::body::{Body, MAX_BATCH_BODY};
 use crate::api::dispatch::action::Prepared;
 use crate::api::params::Params;
 use crate::api::send::Came;
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, rules};
 use crate::log::{Asks, Topic, Trace};
 use acteon_schemas::{MAX_DEPTH, check_depth_of};
 use axum::extract::State;
@@ -35,6 +35,14 @@ pub(super) async fn dispatch(
     let texts = actions(&body)?;
     api.desk()?;
     let trace = trace(&headers);
+    if query.dry_run {
+        let tried = |text: &&RawValue| match Prepared::of(text.get().as_bytes(), &trace) {
+            Ok(action) => rules::dry_run(&api, &action.value),
+            Err(error) => Err(error),
+        };
+        let items = texts.iter().map(|text| tried(text).unwrap_or_else(|error| error.item()));
+        return Ok(axum::Json(items.collect::<Vec<_>>()).into_response());
+    }
     // All are sent before the first is waited for.
     let sent: Vec<_> = texts.iter().map(|text| send(&api, text.get().as_bytes(), &trace)).collect();
     let items = join_all(sent.into_iter().map(|sent| answer(sent, wait))).await;

@@ -103,7 +103,7 @@ async fn bad_requests_have_their_status_and_code() {
         ("/v1/dispatch?wait=2m", ACTION, 400, "INVALID_QUERY", "at most 60s"),
         ("/v1/dispatch?dry_run=maybe", ACTION, 400, "INVALID_QUERY", ""),
         ("/v1/dispatch?dryrun=true", ACTION, 400, "INVALID_QUERY", "dryrun"),
-        ("/v1/dispatch?dry_run=true", ACTION, 422, "UNSUPPORTED", "nothing was sent"),
+        ("/v1/dispatch?dry_run=true", "[]", 422, "INVALID_BODY", "an action"),
         ("/v1/dispatch/batch", ACTION, 422, "INVALID_BODY", "an array of actions"),
         ("/v1/dispatch/batch", "[1,", 400, "INVALID_JSON", "EOF"),
         ("/v1/nothing", ACTION, 404, "NOT_FOUND", "/v1/nothing"),
