@@ -4,6 +4,9 @@
 //! |---|---|
 //! | `POST /v1/dispatch` | the outcome of an action; 202 with its id where that takes longer than the request waits |
 //! | `POST /v1/dispatch/batch` | the same for an array of up to 1,000 actions, in order |
+//! | `POST /v1/dispatch?dry_run=true` | what the rules would decide; nothing is sent |
+//! | `/v1/rules…` | the rules in effect, the same with a trace, and loading them anew |
+//! | `/v1/events…`, `groups`, `approvals`, `chains`, `scheduled`, `recurring`, `quotas`, `retention`, `silences`, `circuit-breakers` | a tenant's state: told and changed by the processor's commands |
 //! | `GET /v1/audit` | audit records by filters, the newest first, with a cursor for the next page |
 //! | `GET /v1/audit/{action_id}` | the newest record that tells of an action |
 //! | `POST /v1/audit/{action_id}/replay` | the action is sent again, with `replayed_from` among its labels |

@@ -111,7 +111,7 @@ impl RuleBook for Book {
         match directory.and_then(Path::to_str) {
             Some("bad") => Err(ReloadError::Refused(vec!["bad/a.yaml:3:1: error".to_owned()])),
             Some("away") => Err(ReloadError::Failed("Kafka is away".to_owned())),
-            _ => Ok(Reloaded { rules: 3, directory: directory.unwrap_or(Path::new("rules")).to_owned() }),
+            _ => Ok(Reloaded { rules: 3, directory: directory.unwrap_or_else(|| Path::new("rules")).to_owned() }),
         }
     }
 }
