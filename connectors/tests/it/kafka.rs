@@ -4,6 +4,7 @@ use crate::bed::{Bed, PATIENCE, Read};
 use acteon_connectors::{Connectors, KafkaSettings, ProviderConfig, ProviderSettings};
 use acteon_testkit::free_port;
 use acteon_testkit::http::{Receiver, Reply};
+use acteon_testkit::kafka::Kafka;
 use rdkafka::producer::Producer as _;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -40,14 +41,14 @@ fn failure(bed: &Bed) -> (String, bool, String) {
     (text("code"), failed["retryable"].as_bool().unwrap(), text("message"))
 }
 
-#[test]
-fn a_record_arrives_with_key_headers_and_value() {
-    let bed = Bed::new(&["copy", "orders"]);
+/// Dispatches of one bed arrive in the topic `orders` of the other.
+fn records_arrive(bed: &Bed, target: &Bed) {
     let keys = json!({"key": "{{ payload.id }}", "headers": {"cluster": "{{ metadata.cluster }}"}});
-    let (connectors, topic) = start(&bed, &keys);
-    put(&bed, "d-1", &json!({"id": "o-1", "total": 4200}));
-    put(&bed, "d-2", &json!({"value": {"id": "o-2"}, "key": "mine", "partition": 2, "headers": {"kind": "refund"}}));
-    let mut records = bed.read(&topic, 2);
+    let topic = target.names.dispatch("orders");
+    let connectors = start_at(bed, &target.bootstrap, &topic, &keys);
+    put(bed, "d-1", &json!({"id": "o-1", "total": 4200}));
+    put(bed, "d-2", &json!({"value": {"id": "o-2"}, "key": "mine", "partition": 2, "headers": {"kind": "refund"}}));
+    let mut records = target.read(&topic, 2);
     records.sort_by_key(|record| record.headers["acteon-dispatch-id"].clone());
     let Read { key, headers, value, .. } = &records[0];
     assert_eq!((&**key, &**value), ("o-1", &br#"{"id":"o-1","total":4200}"#[..]));
@@ -61,6 +62,20 @@ fn a_record_arrives_with_key_headers_and_value() {
     let wanted = json!({"topic": topic, "partition": 2, "offset": 0, "status": "written"});
     assert_eq!(second["result"]["delivered"]["body"], wanted, "{second}");
     connectors.stop(PATIENCE);
+}
+
+#[test]
+fn a_record_arrives_with_key_headers_and_value() {
+    let bed = Bed::new(&["copy", "orders"]);
+    records_arrive(&bed, &bed);
+}
+
+#[test]
+fn a_record_arrives_in_another_cluster_that_is_apache_kafka() {
+    let kafka = Kafka::start().unwrap();
+    let other = Bed::at(kafka.bootstrap().to_owned());
+    other.create_topics(&["orders"]);
+    records_arrive(&Bed::new(&["copy"]), &other);
 }
 
 #[test]

@@ -11,4 +11,5 @@ mod circuits;
 mod kafka;
 mod recovery;
 mod sharing;
+mod signatures;
 mod smtp;
