@@ -59,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) egress: EgressPolicy,
     /// `[connectors] allow_exec`.
     pub(crate) allow_exec: bool,
+    /// `[connectors] health_interval_seconds`.
+    pub(crate) health_interval: Duration,
     /// `[[templates]]` and `[[profiles]]`.
     pub(crate) templates: TemplateLibrary,
     pub(crate) audit: Audit,

@@ -136,6 +136,7 @@ impl Services {
                 egress: config.egress.clone(),
                 templates: config.templates.clone(),
                 allow_exec: config.allow_exec,
+                health_interval: config.health_interval,
             })?;
             http.running.set_connectors(connectors);
         }

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::profile::TemplateLibrary;
 use crate::provider::ProviderSettings;
 use crate::rate;
-use acteon_schemas::{LongRetryDefinition, MAX_RECORD_BYTES};
+use acteon_schemas::{LongRetryDefinition, MAX_HEALTH_INTERVAL_MS, MAX_RECORD_BYTES};
 use acteon_topology::{KafkaConfig, Names};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub const MAX_LONG_RETRY_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Longest time that can be configured for one call.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
+/// Longest time that can be configured between two looks at how providers' calls fare: what readers rely on.
+pub const MAX_HEALTH_INTERVAL: Duration = Duration::from_millis(MAX_HEALTH_INTERVAL_MS.unsigned_abs());
 /// Largest count or number of bytes that can be configured as a limit.
 pub const MAX_LIMIT: usize = 1 << 30;
 
@@ -41,6 +43,9 @@ pub struct ConnectorsConfig {
     pub templates: TemplateLibrary,
     /// Whether providers may run programs of this machine: type `exec`.
     pub allow_exec: bool,
+    /// Time between two looks at how providers' calls fare, for their gauges and the provider-health topic; at most
+    /// [`MAX_HEALTH_INTERVAL`].
+    pub health_interval: Duration,
 }
 
 impl ConnectorsConfig {
@@ -53,6 +58,11 @@ impl ConnectorsConfig {
         if self.providers.len() > MAX_PROVIDERS {
             let problem = format!("has {} entries; the limit is {MAX_PROVIDERS}", self.providers.len());
             return Err(Error::Config { key: "providers", problem });
+        }
+        if self.health_interval.is_zero() || self.health_interval > MAX_HEALTH_INTERVAL {
+            let problem =
+                format!("is {:?}; it must be over 0 and at most {MAX_HEALTH_INTERVAL:?}", self.health_interval);
+            return Err(Error::Config { key: "health_interval", problem });
         }
         self.templates.validate()?;
         let mut seen = BTreeSet::new();
@@ -281,6 +291,7 @@ mod tests {
             egress: EgressPolicy::default(),
             templates: TemplateLibrary::default(),
             allow_exec: false,
+            health_interval: Duration::from_secs(5),
         }
     }
 
@@ -339,6 +350,17 @@ mod tests {
             let message = config(providers).validate().unwrap_err().to_string();
             for part in parts {
                 assert!(message.contains(part), "{message} lacks {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn health_is_looked_at_often_enough_for_its_readers() {
+        for (interval, is_good) in [(0, false), (1, true), (60_000, true), (60_001, false)] {
+            let config = ConnectorsConfig { health_interval: Duration::from_millis(interval), ..config(Vec::new()) };
+            match config.validate() {
+                Ok(()) => assert!(is_good, "{interval} ms"),
+                Err(error) => assert!(!is_good && error.to_string().contains("`health_interval`"), "{error}"),
             }
         }
     }

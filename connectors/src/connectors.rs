@@ -4,6 +4,7 @@ use crate::config::{ConnectorsConfig, ProviderConfig};
 use crate::consumer::{Reader, Status, Stop};
 use crate::deliver::Caller;
 use crate::error::Error;
+use crate::health::{Lane, Leave, Monitor, Publisher};
 use crate::kafka::{consumer_properties, lock};
 use crate::lanes::Lanes;
 use crate::load::Load;
@@ -32,6 +33,7 @@ pub struct Connectors {
     /// Closed when all reading threads have ended.
     ended: Receiver<()>,
     runtime: Option<Runtime>,
+    publisher: Option<Publisher>,
 }
 
 /// What all providers are made with.
@@ -48,11 +50,13 @@ struct Member {
     provider: String,
     worker: Arc<Worker>,
     status: Arc<Status>,
+    monitor: Arc<Monitor>,
+    meters: Arc<Meters>,
 }
 
 /// How one provider's connector is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderHealth {
+pub struct ConnectorHealth {
     /// Configured name.
     pub provider: String,
     /// Partitions of its dispatch topic that this member has; 0 where other members have them all.
@@ -61,8 +65,8 @@ pub struct ProviderHealth {
     pub paused_partitions: usize,
     /// Dispatches taken whose result is not written yet.
     pub in_flight: usize,
-    /// Offsets of its dispatch topic, transaction markers included, that are not complete on the partitions of this
-    /// member, as seen within the last seconds; `None` until they were looked at.
+    /// Offsets of its dispatch topic that are not complete on the partitions of this member, as seen within the last
+    /// seconds; `None` until they were looked at.
     pub lag: Option<i64>,
     /// The last trouble with Kafka, until Kafka answers again.
     pub kafka_trouble: Option<String>,
@@ -85,7 +89,8 @@ impl Connectors {
         let writer = Arc::new(Writer::new(&config.kafka, &config.names)?);
         let profiles = Arc::new(Profiles::new(&config.templates)?);
         let (running, ended) = mpsc::channel();
-        let mut connectors = Self { members: Vec::new(), stop: Arc::default(), ended, runtime: Some(runtime) };
+        let mut connectors =
+            Self { members: Vec::new(), stop: Arc::default(), ended, runtime: Some(runtime), publisher: None };
         let circuits: BTreeMap<String, Arc<Circuit>> =
             config.providers.iter().map(|provider| (provider.name.clone(), Arc::default())).collect();
         let known = Arc::<Known>::default();
@@ -97,6 +102,11 @@ impl Connectors {
         for provider in &config.providers {
             // Where one fails, dropping `connectors` stops those before it.
             connectors.add(config, provider, &writer, &shared, running.clone())?;
+        }
+        if !connectors.members.is_empty() {
+            let lanes = connectors.members.iter().map(Member::lane).collect();
+            let publisher = Publisher::start(&config.kafka, &config.names, config.health_interval, lanes)?;
+            connectors.publisher = Some(publisher);
         }
         Ok(connectors)
     }
@@ -115,10 +125,17 @@ impl Connectors {
         let circuit = circuits.get(&provider.name).cloned().unwrap_or_default();
         let known = Arc::clone(known);
         let built = provider.settings.build(&provider.name, tools)?;
-        let meters = Arc::new(Meters::new(&provider.name));
+        let (meters, monitor) = (Arc::new(Meters::new(&provider.name)), Arc::new(Monitor::new(clock::now())));
         let (queue, queued) = tokio::sync::mpsc::channel(limits.max_in_flight);
         let worker = Arc::new(Worker {
-            caller: Caller::new(built, &limits, provider.rate_per_second, Arc::clone(&circuit), Arc::clone(&meters)),
+            caller: Caller::new(
+                built,
+                &limits,
+                provider.rate_per_second,
+                Arc::clone(&circuit),
+                Arc::clone(&meters),
+                Arc::clone(&monitor),
+            ),
             preparation: Preparation { profiles: Arc::clone(profiles), own: provider.profile.clone() },
             circuit,
             writer: Arc::clone(writer),
@@ -137,7 +154,7 @@ impl Connectors {
             worker: Arc::clone(&worker),
             status: Arc::clone(&status),
             stop: Arc::clone(&self.stop),
-            meters,
+            meters: Arc::clone(&meters),
             max_uncommitted: limits.max_uncommitted,
             commit_interval: limits.commit_interval,
             throttle: Arc::default(),
@@ -158,18 +175,18 @@ impl Connectors {
             ordered = provider.ordered,
             "connector started"
         );
-        self.members.push(Member { provider: provider.name.clone(), worker, status });
+        self.members.push(Member { provider: provider.name.clone(), worker, status, monitor, meters });
         Ok(())
     }
 
     /// How each provider's connector is doing.
     #[must_use]
-    pub fn health(&self) -> Vec<ProviderHealth> {
+    pub fn health(&self) -> Vec<ConnectorHealth> {
         self.members
             .iter()
             .map(|member| {
                 let partitions = lock(&member.worker.partitions);
-                ProviderHealth {
+                ConnectorHealth {
                     provider: member.provider.clone(),
                     partitions: partitions.len(),
                     paused_partitions: partitions.paused(),
@@ -182,7 +199,7 @@ impl Connectors {
     }
 
     /// Stops: no new call begins; those under way have `timeout` to end and their results are written; what is complete
-    /// is committed and the groups are left. Blocks for `timeout` and, where Kafka is away, up to 12 s more.
+    /// is committed and the groups are left. Blocks for `timeout` and, where Kafka is away, up to 15 s more.
     ///
     /// Returns the number of dispatches that were given up on the way: calls that did not end in time. The next member
     /// takes them again, with the same idempotency keys.
@@ -194,15 +211,32 @@ impl Connectors {
         let Some(runtime) = self.runtime.take() else { return 0 };
         self.stop.request(deadline);
         let wait = deadline.saturating_duration_since(clock::now()) + LEAVE_TIMEOUT;
-        if self.ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+        let are_late = self.ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
+        if are_late {
             tracing::warn!("consumers have not left their groups in time");
         }
         let given_up = self.members.iter().map(|member| member.worker.load.records()).sum();
+        if let Some(publisher) = self.publisher.take() {
+            // While the calls that are given up still count as in flight.
+            publisher.leave(if are_late || given_up > 0 { Leave::Unfinished } else { Leave::Clean });
+        }
         runtime.shutdown_background();
         if given_up > 0 {
             tracing::warn!(dispatches = given_up, "calls given up; they will be made again");
         }
         given_up
+    }
+}
+
+impl Member {
+    fn lane(&self) -> Lane {
+        Lane {
+            provider: self.provider.clone(),
+            monitor: Arc::clone(&self.monitor),
+            load: Arc::clone(&self.worker.load),
+            status: Arc::clone(&self.status),
+            meters: Arc::clone(&self.meters),
+        }
     }
 }
 

@@ -288,6 +288,7 @@ impl Reader {
                 // Not taken, hence not committed: it comes again after the start.
                 Some(Ok(_)) if is_stopping => {}
                 Some(Ok(message)) => self.worker.take(message.detach()),
+                Some(Err(KafkaError::PartitionEOF(partition))) => lock(&self.worker.partitions).reach_end(partition),
                 Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Err(error),
                 Some(Err(error)) => self.note(&error.to_string()),
                 None => {}
@@ -385,11 +386,7 @@ impl Reader {
         let ends = self.ask(consumer, progress.iter().map(|(number, _)| *number), Offset::End)?;
         let mut partitions = lock(&self.worker.partitions);
         starts.iter().for_each(|(number, start)| partitions.set_start(*number, *start));
-        let progress = partitions.progress();
-        drop(partitions);
-        let at = |number: i32| progress.iter().find(|(other, _)| *other == number).and_then(|(_, at)| *at);
-        let behind = |(number, end): &(i32, i64)| at(*number).map_or(0, |at| (end - at).max(0));
-        Ok(ends.iter().map(behind).sum())
+        Ok(ends.iter().map(|(number, end)| partitions.behind(*number, *end)).sum())
     }
 
     /// Where reading of these partitions began: at the committed offset, or at the beginning where there is none.

@@ -2,6 +2,7 @@ use crate::backoff::{BackoffPolicy, retry_delay};
 use crate::circuit::Circuit;
 use crate::clock;
 use crate::config::DeliveryLimits;
+use crate::health::{Moment, Monitor};
 use crate::kafka::lock;
 use crate::metrics::Meters;
 use crate::provider::{Call, Outcome, Provider, code};
@@ -46,6 +47,7 @@ pub(crate) struct Caller {
     circuit: Arc<Circuit>,
     hands_back: bool,
     meters: Arc<Meters>,
+    monitor: Arc<Monitor>,
 }
 
 /// How often a dispatch's provider is called, where it keeps failing.
@@ -64,6 +66,7 @@ impl Caller {
         rate_per_second: Option<f64>,
         circuit: Arc<Circuit>,
         meters: Arc<Meters>,
+        monitor: Arc<Monitor>,
     ) -> Self {
         Self {
             provider,
@@ -75,6 +78,7 @@ impl Caller {
             circuit,
             hands_back: limits.hands_back,
             meters,
+            monitor,
         }
     }
 
@@ -212,11 +216,18 @@ impl Caller {
             Ok(Err(_)) => Outcome::reject(code::EXECUTION_FAILED, "the connector panicked; its log has the reason"),
             Err(_) => Outcome::retry(code::TIMEOUT, format!("no answer within {:?}", self.timeout), None),
         };
-        self.meters.latency.record(clock::now().saturating_duration_since(started).as_secs_f64());
-        match &outcome {
-            Outcome::Delivered(_) => self.meters.successes.increment(1),
-            Outcome::Retry { .. } | Outcome::Reject(_) => self.meters.failures.increment(1),
+        let ended = Moment::now();
+        let took = ended.instant.saturating_duration_since(started);
+        self.meters.latency.record(took.as_secs_f64());
+        let error = match &outcome {
+            Outcome::Delivered(_) => None,
+            Outcome::Retry { error, .. } | Outcome::Reject(error) => Some(error),
+        };
+        match error {
+            None => self.meters.successes.increment(1),
+            Some(_) => self.meters.failures.increment(1),
         }
+        self.monitor.record(ended, took, error);
         outcome
     }
 }

@@ -109,6 +109,8 @@ pub(crate) fn consumer_properties(kafka: &KafkaConfig, group: &str) -> ClientCon
         // A topic that is made after the fleet has started is found within this time.
         .set("topic.metadata.refresh.interval.ms", "5000")
         .set("fetch.queue.backoff.ms", "20")
+        // Tells markers at the end of a partition from dispatches that wait.
+        .set("enable.partition.eof", "true")
         .set("queued.max.messages.kbytes", "8192");
     config
 }

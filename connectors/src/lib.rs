@@ -19,6 +19,7 @@ mod consumer;
 mod deliver;
 mod egress;
 mod error;
+mod health;
 mod kafka;
 mod lanes;
 mod load;
@@ -38,10 +39,10 @@ mod writer;
 
 pub use attachment::{MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS};
 pub use config::{
-    ConnectorsConfig, DeliveryLimits, MAX_LIMIT, MAX_LONG_RETRIES, MAX_LONG_RETRY_WAIT, MAX_PROVIDERS, MAX_RETRIES,
-    MAX_TIMEOUT, ProviderConfig,
+    ConnectorsConfig, DeliveryLimits, MAX_HEALTH_INTERVAL, MAX_LIMIT, MAX_LONG_RETRIES, MAX_LONG_RETRY_WAIT,
+    MAX_PROVIDERS, MAX_RETRIES, MAX_TIMEOUT, ProviderConfig,
 };
-pub use connectors::{Connectors, ProviderHealth};
+pub use connectors::{ConnectorHealth, Connectors};
 pub use egress::EgressPolicy;
 pub use error::Error;
 pub use metrics::describe_metrics;

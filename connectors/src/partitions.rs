@@ -21,6 +21,10 @@ struct Partition {
     is_paused: bool,
     /// Where reading began: known once it was asked for.
     start: Option<i64>,
+    /// Whether there was nothing behind the last record that was taken.
+    is_at_end: bool,
+    /// An end before which all is complete, whatever stands there behind the last record: markers of transactions.
+    ended: Option<i64>,
 }
 
 /// A record's place in an assignment.
@@ -51,6 +55,8 @@ impl Partitions {
             sent: None,
             is_paused: false,
             start: None,
+            is_at_end: false,
+            ended: None,
         };
         if let Some(previous) = self.assigned.insert(partition, entry) {
             previous.revoked.cancel();
@@ -68,6 +74,7 @@ impl Partitions {
     pub(crate) fn take(&mut self, partition: i32, offset: i64) -> Option<Slot> {
         let entry = self.assigned.get_mut(&partition)?;
         let revoked = entry.revoked.clone();
+        entry.is_at_end = false;
         entry.tracker.take(offset).then_some(Slot { partition, offset, assignment: entry.assignment, revoked })
     }
 
@@ -121,6 +128,24 @@ impl Partitions {
         self.assigned.iter().map(|(partition, entry)| (*partition, entry.tracker.position().or(entry.start))).collect()
     }
 
+    /// Notes that everything there is of `partition` was taken.
+    pub(crate) fn reach_end(&mut self, partition: i32) {
+        if let Some(entry) = self.assigned.get_mut(&partition) {
+            entry.is_at_end = true;
+        }
+    }
+
+    /// Offsets of `partition` before its `end` that are not complete; 0 until it is known where reading began.
+    pub(crate) fn behind(&mut self, partition: i32, end: i64) -> i64 {
+        let Some(entry) = self.assigned.get_mut(&partition) else { return 0 };
+        // Once: by the next time, more may have come.
+        if std::mem::take(&mut entry.is_at_end) && entry.tracker.uncommitted() == 0 {
+            entry.ended = Some(end);
+        }
+        let at = entry.tracker.position().or(entry.start).max(entry.ended);
+        at.map_or(0, |at| (end - at).max(0))
+    }
+
     /// Notes where reading of `partition` began.
     pub(crate) fn set_start(&mut self, partition: i32, offset: i64) {
         if let Some(entry) = self.assigned.get_mut(&partition) {
@@ -166,6 +191,31 @@ mod tests {
         assert_eq!(all.progress(), [(0, Some(12)), (1, None)]);
         all.set_start(1, 7);
         assert_eq!(all.progress(), [(0, Some(12)), (1, Some(7))]);
+    }
+
+    #[test]
+    fn markers_at_the_end_are_not_behind() {
+        let (mut all, _stop) = with(&[0]);
+        assert_eq!(all.behind(0, 5), 0, "nothing is known yet");
+        all.set_start(0, 2);
+        assert_eq!((all.behind(0, 5), all.behind(7, 5)), (3, 0));
+        let slot = all.take(0, 2).unwrap();
+        all.reach_end(0);
+        assert_eq!(all.behind(0, 4), 2, "it is under way");
+        all.complete(&slot);
+        assert_eq!(all.behind(0, 4), 1, "a record or a marker");
+        all.reach_end(0);
+        assert_eq!(all.behind(0, 4), 0, "a marker");
+        assert_eq!(all.behind(0, 6), 2, "what has come since");
+        let slot = all.take(0, 4).unwrap();
+        assert_eq!(all.behind(0, 6), 2);
+        all.complete(&slot);
+        assert_eq!(all.behind(0, 6), 1);
+        // The end was reached, and something came before one looked.
+        all.reach_end(0);
+        let slot = all.take(0, 6).unwrap();
+        all.complete(&slot);
+        assert_eq!(all.behind(0, 9), 2);
     }
 
     #[test]

@@ -14,12 +14,15 @@ mod definition;
 mod dispatch;
 mod error;
 pub mod error_code;
+mod fleet_health;
+mod latency;
 mod limits;
 mod long_retry;
 mod metadata;
 mod outcome;
 mod partition;
 mod policy;
+mod provider_health;
 mod recurring;
 mod resolution;
 mod result;
@@ -41,6 +44,10 @@ pub use definition::{
 };
 pub use dispatch::{Dispatch, DispatchContext};
 pub use error::{DecodeError, DecodeErrorKind};
+pub use fleet_health::{
+    FleetHealth, MAX_HEALTH_RECORDS, ProviderHealthReport, ProviderHealthTable, UNHEALTHY_FAILURES,
+};
+pub use latency::{LatencyBucket, LatencyHistogram};
 pub use limits::{
     MAX_DEDUP_KEY_BYTES, MAX_DEPTH, MAX_DERIVED_BYTES, MAX_NAME_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES,
     MAX_RESULT_DEPTH, check_depth, check_depth_of, check_name, check_size, check_size_of,
@@ -52,6 +59,7 @@ pub use partition::partition_of;
 pub use policy::{
     MatchOperator, OverageBehavior, QuotaDefinition, RetentionDefinition, SilenceDefinition, SilenceMatcher,
 };
+pub use provider_health::{CallFailure, MAX_HEALTH_AGE_MS, MAX_HEALTH_INTERVAL_MS, ProviderHealth};
 pub use recurring::{OverlapPolicy, RecurringAction, RecurringDefinition};
 pub use resolution::{DeadLetterResolution, Resolution};
 pub use result::{ProviderError, ProviderResult, ResultStatus};

@@ -6,7 +6,7 @@ use acteon_schemas::partition_of;
 use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{ClientContext, TopicPartitionList};
@@ -27,6 +27,8 @@ pub enum From {
     Beginning,
     /// What comes after the call.
     End,
+    /// The first record of this time or later, in milliseconds since 1970.
+    Time(i64),
 }
 
 /// Keeps librdkafka's own reports off the terminal: what matters of them comes back as an error of a call.
@@ -113,6 +115,10 @@ impl Follower {
                     let ends = consumer.fetch_watermarks(topic, partition, METADATA_TIMEOUT);
                     Offset::Offset(ends.map_err(|error| refused(kafka, &what(), &error))?.1)
                 }
+                From::Time(ms) => {
+                    let what = || format!("find the records of a time in {topic} partition {partition}");
+                    since(&consumer, topic, partition, ms).map_err(|error| refused(kafka, &what(), &error))?
+                }
             };
             add(&mut start, kafka, topic, partition, offset)?;
         }
@@ -146,6 +152,14 @@ impl Follower {
             }
         }
     }
+}
+
+/// Where the first record of a time or later stands; the end where there is none.
+fn since(consumer: &BaseConsumer<Quiet>, topic: &str, partition: i32, ms: i64) -> KafkaResult<Offset> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(ms))?;
+    let found = consumer.offsets_for_times(list, METADATA_TIMEOUT)?;
+    Ok(found.find_partition(topic, partition).map_or(Offset::End, |found| found.offset()))
 }
 
 fn consumer(kafka: &KafkaConfig) -> Result<BaseConsumer<Quiet>, Error> {

@@ -113,17 +113,19 @@ mod tests {
             "    topic0[/\"acteon.actions (8)\"/]\n",
             "    applications --> topic0\n",
             "    topic0 --> processor\n",
-            "    topic10[/\"acteon.dispatch.email (8)\"/]\n",
-            "    processor --> topic10\n",
-            "    topic10 --> connector0\n",
-            "    topic11 --> connector1\n",
+            "    topic11[/\"acteon.dispatch.email (8)\"/]\n",
+            "    processor --> topic11\n",
+            "    topic11 --> connector0\n",
+            "    topic12 --> connector1\n",
             // Results, from every connector.
             "    connector0 --> topic3\n",
             "    connector1 --> topic3\n",
+            "    connector1 --> topic10\n",
+            "    topic10 --> cli\n",
         ] {
             assert!(text.contains(wanted), "{wanted} is not in\n{text}");
         }
-        assert!(!text.contains("topic10 --> connector1"), "{text}");
+        assert!(!text.contains("topic11 --> connector1"), "{text}");
         assert!(!text.contains(" connectors"), "{text}");
     }
 

@@ -19,6 +19,7 @@ pub struct Names {
     changelog_expiring: String,
     definitions: String,
     dlq: String,
+    provider_health: String,
     dispatch: String,
 }
 
@@ -43,6 +44,7 @@ impl Names {
             changelog_expiring: name("changelog.expiring"),
             definitions: name("definitions"),
             dlq: name("dlq"),
+            provider_health: name("provider-health"),
             dispatch: name("dispatch."),
         })
     }
@@ -102,6 +104,11 @@ impl Names {
     pub fn dlq(&self) -> &str {
         &self.dlq
     }
+    /// How providers' calls fare.
+    #[must_use]
+    pub fn provider_health(&self) -> &str {
+        &self.provider_health
+    }
 
     /// Calls that `provider`'s connector shall make. The name is one that [`Names::check_provider`] accepts.
     #[must_use]
@@ -157,6 +164,7 @@ mod tests {
             (names.changelog_expiring(), "acme-1.changelog.expiring"),
             (names.definitions(), "acme-1.definitions"),
             (names.dlq(), "acme-1.dlq"),
+            (names.provider_health(), "acme-1.provider-health"),
             (&names.dispatch("web.hook"), "acme-1.dispatch.web.hook"),
         ];
         for (name, wanted) in all {

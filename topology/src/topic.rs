@@ -1,4 +1,4 @@
-use acteon_schemas::{MAX_RECORD_BYTES, MAX_RESULT_BYTES};
+use acteon_schemas::{MAX_HEALTH_AGE_MS, MAX_RECORD_BYTES, MAX_RESULT_BYTES};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -18,6 +18,11 @@ pub const TOMBSTONE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 /// Segment size of compacted topics, in bytes: small, since the newest segment is never compacted, and all of it is read
 /// at a restore.
 const COMPACTED_SEGMENT_BYTES: usize = 64 * 1024 * 1024;
+/// How long the provider-health topic keeps a record, in milliseconds (1 h): far longer than one says anything.
+const HEALTH_RETENTION_MS: i64 = 60 * 60 * 1000;
+const _: () = assert!(MAX_HEALTH_AGE_MS * 2 < HEALTH_RETENTION_MS);
+/// Segment size of the provider-health topic, in bytes: only what is in older segments is deleted.
+const HEALTH_SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 /// Share of uncompacted bytes at which a log is compacted.
 const COMPACTED_DIRTY_RATIO: &str = "0.3";
 
@@ -45,6 +50,8 @@ pub enum Role {
     Definitions,
     /// Records that could not be processed.
     Dlq,
+    /// How providers' calls fare, by each member of the connectors' fleet.
+    ProviderHealth,
     /// Calls for one provider.
     Dispatch,
 }
@@ -69,7 +76,7 @@ pub enum Party {
 
 impl Role {
     /// The roles whose topics there is one of, in the order of reports.
-    pub(crate) const SINGLE: [Self; 10] = [
+    pub(crate) const SINGLE: [Self; 11] = [
         Self::Actions,
         Self::Repartition,
         Self::Commands,
@@ -80,12 +87,13 @@ impl Role {
         Self::ChangelogExpiring,
         Self::Definitions,
         Self::Dlq,
+        Self::ProviderHealth,
     ];
 
     /// Whether its topic must have as many partitions as the actions' has: a partition number is a task's.
     #[must_use]
     pub fn is_co_partitioned(self) -> bool {
-        !matches!(self, Self::Definitions | Self::Dlq | Self::Dispatch)
+        !matches!(self, Self::Definitions | Self::Dlq | Self::ProviderHealth | Self::Dispatch)
     }
 
     /// What the key of its records is.
@@ -98,6 +106,7 @@ impl Role {
             Self::Changelog | Self::ChangelogExpiring => "state key, to the task's partition",
             Self::Definitions => "kind/name",
             Self::Dlq => "as the source record",
+            Self::ProviderHealth => "provider/member",
             Self::Dispatch => "namespace:tenant",
         }
     }
@@ -108,7 +117,7 @@ impl Role {
         match self {
             Self::Actions => &[Party::Applications, Party::Gateway, Party::Cli],
             Self::Commands | Self::Definitions => &[Party::Gateway, Party::Cli, Party::Processor],
-            Self::Results => &[Party::Connectors],
+            Self::Results | Self::ProviderHealth => &[Party::Connectors],
             Self::Dlq => &[Party::Processor, Party::Connectors],
             Self::Repartition
             | Self::Outcomes
@@ -129,13 +138,16 @@ impl Role {
             Self::Changelog | Self::ChangelogExpiring => &[Party::Processor, Party::Gateway],
             Self::Definitions => &[Party::Processor, Party::Connectors, Party::Gateway],
             Self::Dlq => &[Party::Cli],
+            Self::ProviderHealth => &[Party::Gateway, Party::Cli],
             Self::Dispatch => &[Party::Connectors],
         }
     }
 
     fn max_message_bytes(self) -> usize {
         match self {
-            Self::Actions | Self::Repartition | Self::Commands | Self::Definitions => INPUT_MAX_MESSAGE_BYTES,
+            Self::Actions | Self::Repartition | Self::Commands | Self::Definitions | Self::ProviderHealth => {
+                INPUT_MAX_MESSAGE_BYTES
+            }
             Self::Dlq => DEAD_LETTER_MAX_MESSAGE_BYTES,
             Self::Results
             | Self::Outcomes
@@ -186,7 +198,7 @@ impl TopicSpec {
         Self {
             name,
             role,
-            partitions: if role == Role::Definitions { 1 } else { partitions },
+            partitions: if matches!(role, Role::Definitions | Role::ProviderHealth) { 1 } else { partitions },
             replication,
             configs: configs(role, retention),
             co_partitioned: role.is_co_partitioned(),
@@ -213,6 +225,8 @@ fn configs(role: Role, retention: Retention) -> BTreeMap<String, String> {
         Role::Changelog | Role::Definitions => ("compact", None),
         Role::ChangelogExpiring => ("compact,delete", Some(retention.expiring_ms)),
         Role::Dlq => ("delete", Some(retention.dead_letters_ms)),
+        // Compaction alone would keep the last word of each member that has ever died.
+        Role::ProviderHealth => ("compact,delete", Some(HEALTH_RETENTION_MS)),
         Role::Actions
         | Role::Repartition
         | Role::Commands
@@ -230,7 +244,8 @@ fn configs(role: Role, retention: Retention) -> BTreeMap<String, String> {
     }
     if policy != "delete" {
         configs.insert(DELETE_RETENTION_MS.to_owned(), TOMBSTONE_RETENTION_MS.to_string());
-        configs.insert("segment.bytes".to_owned(), COMPACTED_SEGMENT_BYTES.to_string());
+        let segment_bytes = if role == Role::ProviderHealth { HEALTH_SEGMENT_BYTES } else { COMPACTED_SEGMENT_BYTES };
+        configs.insert("segment.bytes".to_owned(), segment_bytes.to_string());
         configs.insert("min.cleanable.dirty.ratio".to_owned(), COMPACTED_DIRTY_RATIO.to_owned());
     }
     configs

@@ -31,7 +31,7 @@ const BROKER_DEFAULT: i16 = -1;
 pub struct Settings {
     /// What all topic names begin with.
     pub prefix: String,
-    /// Partition count of all topics but definitions. It can't be changed once there is state.
+    /// Partition count of all topics but definitions and provider health. It can't be changed once there is state.
     pub partitions: i32,
     /// Copies of each partition; -1 leaves it to the broker's `default.replication.factor`.
     pub replication_factor: i16,
@@ -147,6 +147,7 @@ fn single_name(names: &Names, role: Role) -> Option<&str> {
         Role::ChangelogExpiring => names.changelog_expiring(),
         Role::Definitions => names.definitions(),
         Role::Dlq => names.dlq(),
+        Role::ProviderHealth => names.provider_health(),
         Role::Dispatch => return None,
     })
 }
@@ -229,6 +230,7 @@ mod tests {
                 ("acteon.changelog.expiring", 8, "compact,delete", true),
                 ("acteon.definitions", 1, "compact", false),
                 ("acteon.dlq", 8, "delete", false),
+                ("acteon.provider-health", 1, "compact,delete", false),
                 ("acteon.dispatch.email", 8, "delete", false),
                 ("acteon.dispatch.slack", 8, "delete", false),
             ]

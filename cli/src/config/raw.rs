@@ -128,6 +128,7 @@ pub(super) struct RawLongRetry {
 #[serde(default)]
 pub(super) struct RawConnectors {
     pub(super) allow_exec: Option<bool>,
+    pub(super) health_interval_seconds: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

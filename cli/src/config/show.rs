@@ -38,7 +38,10 @@ pub(crate) fn shown(config: &Config) -> Value {
             "max_concurrent": limits.max_concurrent,
         },
         "egress": { "allow": config.egress.entries() },
-        "connectors": { "allow_exec": config.allow_exec },
+        "connectors": {
+            "allow_exec": config.allow_exec,
+            "health_interval_seconds": config.health_interval.as_secs(),
+        },
         "templates": config.templates.templates,
         "profiles": config.templates.profiles,
         "providers": providers.iter().map(|config| provider(config, limits)).collect::<Vec<_>>(),

@@ -6,7 +6,7 @@ use super::problem::Report;
 use super::providers::{self, TypeKeys};
 use super::raw::{RawAudit, RawConfig, RawEgress, RawExecutor, RawProcessor, RawRules, RawServer, RawTopology};
 use super::{Audit, Chains, Config, Overrides, Processor, Rules, Server, Topology, circuits, kafka, named, secrets};
-use acteon_connectors::{DeliveryLimits, EgressPolicy, Error as ConnectorsError, TemplateLibrary};
+use acteon_connectors::{DeliveryLimits, EgressPolicy, Error as ConnectorsError, MAX_HEALTH_INTERVAL, TemplateLibrary};
 use acteon_topology::{Names, Settings, Topology as Topics};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -24,6 +24,8 @@ const MAX_CONCURRENT_REQUESTS: u64 = 1_000_000;
 const MAX_LIFETIME_SECONDS: u64 = 100 * 366 * 24 * 3600;
 /// Most recurring actions that a tenant may be allowed.
 const MAX_RECURRING_ACTIONS: u32 = 10_000;
+/// Time between two looks at how providers' calls fare where nothing is configured, in seconds.
+const DEFAULT_HEALTH_INTERVAL_SECONDS: u64 = 5;
 const HOUR_MS: i64 = 3_600_000;
 /// Fields hidden from audit records where redaction is on and names none.
 const DEFAULT_REDACT_FIELDS: [&str; 4] = ["password", "token", "api_key", "secret"];
@@ -59,6 +61,7 @@ pub(super) fn validate(
     let limits = check.limits(&raw.executor);
     let rules = check.rules(raw.rules);
     let egress = check.egress(&raw.egress);
+    let health_interval = check.health_interval(raw.connectors.health_interval_seconds);
     let audit = check.audit(raw.audit);
     let recurring = check.recurring(&raw.background);
     let event_ttl_seconds = check.lifetime("retention.event_ttl_seconds", raw.retention.event_ttl_seconds);
@@ -77,6 +80,7 @@ pub(super) fn validate(
         providers,
         egress,
         allow_exec,
+        health_interval,
         templates,
         audit,
         chains: Chains { completed_ttl_seconds, definitions: raw.chains.definitions },
@@ -284,6 +288,12 @@ impl Check<'_, '_> {
             }
             EgressPolicy::default()
         })
+    }
+
+    fn health_interval(&mut self, seconds: Option<u64>) -> Duration {
+        let range = 1..=MAX_HEALTH_INTERVAL.as_secs();
+        let key = "connectors.health_interval_seconds";
+        Duration::from_secs(self.number(key, seconds, DEFAULT_HEALTH_INTERVAL_SECONDS, range))
     }
 
     fn audit(&mut self, raw: RawAudit) -> Audit {

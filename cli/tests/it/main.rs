@@ -10,6 +10,7 @@ mod dev;
 mod dlq;
 mod exactly_once;
 mod gateway;
+mod health;
 mod help;
 mod kafka;
 mod operator;

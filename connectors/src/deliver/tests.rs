@@ -109,7 +109,8 @@ fn caller(provider: &Arc<Scripted>, change: impl FnOnce(&mut DeliveryLimits)) ->
         ..DeliveryLimits::default()
     };
     change(&mut limits);
-    Caller::new(Arc::<Scripted>::clone(provider), &limits, None, Arc::default(), Arc::new(Meters::new("p")))
+    let monitor = Arc::new(Monitor::new(clock::now()));
+    Caller::new(Arc::<Scripted>::clone(provider), &limits, None, Arc::default(), Arc::new(Meters::new("p")), monitor)
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {

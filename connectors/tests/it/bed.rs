@@ -75,7 +75,8 @@ impl Bed {
     }
 
     pub(crate) fn create_topics(&self, providers: &[&str]) {
-        let mut topics = vec![self.names.results().to_owned(), self.names.dlq().to_owned()];
+        let mut topics =
+            [self.names.results(), self.names.dlq(), self.names.provider_health()].map(str::to_owned).to_vec();
         topics.extend(providers.iter().map(|provider| self.names.dispatch(provider)));
         let new: Vec<_> =
             topics.iter().map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1))).collect();
@@ -114,6 +115,7 @@ impl Bed {
             egress: EgressPolicy::default().with_loopback(),
             templates: TemplateLibrary::default(),
             allow_exec: false,
+            health_interval: Duration::from_millis(50),
         }
     }
 

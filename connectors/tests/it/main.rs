@@ -8,6 +8,7 @@ mod aws;
 mod bed;
 mod calls;
 mod circuits;
+mod health;
 mod kafka;
 mod recovery;
 mod sharing;

@@ -5,7 +5,8 @@ use crate::convert::Convert;
 use crate::source::{Kind, Types};
 use crate::{RECORDS, path, schema};
 use acteon_schemas::{
-    Action, AuditRecord, Command, DeadLetter, DeadLetterResolution, Definition, Dispatch, OutcomeRecord, ProviderResult,
+    Action, AuditRecord, Command, DeadLetter, DeadLetterResolution, Definition, Dispatch, OutcomeRecord,
+    ProviderHealth, ProviderResult,
 };
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -59,6 +60,7 @@ fn through_rust(record: &str, json: &Value) -> Result<Value, String> {
         "audit" => serde::<AuditRecord<'_>>(&text),
         "dead_letter" => serde::<DeadLetter>(&text),
         "dead_letter_resolution" => serde::<DeadLetterResolution>(&text),
+        "provider_health" => serde::<ProviderHealth>(&text),
         other => panic!("no record {other}"),
     }
 }

@@ -12,7 +12,7 @@ mod source;
 use std::path::PathBuf;
 
 /// The records: name of the schema file and of the Rust type.
-const RECORDS: [(&str, &str); 9] = [
+const RECORDS: [(&str, &str); 10] = [
     ("action", "Action"),
     ("command", "Command"),
     ("dispatch", "Dispatch"),
@@ -22,6 +22,7 @@ const RECORDS: [(&str, &str); 9] = [
     ("definition", "Definition"),
     ("dead_letter", "DeadLetter"),
     ("dead_letter_resolution", "DeadLetterResolution"),
+    ("provider_health", "ProviderHealth"),
 ];
 
 /// A file or folder of this crate.

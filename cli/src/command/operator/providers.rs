@@ -1,4 +1,6 @@
-//! Providers and their circuits.
+//! Providers, their circuits, and how their calls fare.
+
+mod health;
 
 use super::answer::Answer;
 use super::{Ask, View};
@@ -7,31 +9,51 @@ use crate::clock;
 use crate::duration;
 use crate::exit::{Exit, Failure};
 use acteon_runtime::definitions;
-use acteon_schemas::{CIRCUITS_NAMESPACE, CircuitState, CommandKind, Definition, ProviderDefinition};
+use acteon_schemas::{
+    CIRCUITS_NAMESPACE, CircuitPhase, CircuitState, CommandKind, Definition, FleetHealth, ProviderDefinition,
+};
 use anyhow::Result;
 use chrono::{DateTime, SecondsFormat};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Columns of the list.
-const COLUMNS: [&str; 8] =
-    ["provider", "type", "state", "failures", "since", "next_probe", "fallback_provider", "reason"];
+/// Columns of the list: those of circuits behind those of calls.
+const COLUMNS: [&str; 15] = {
+    let [requests, success, p50, p95, p99, backlog, last_error] = health::COLUMNS;
+    [
+        "provider",
+        "type",
+        requests,
+        success,
+        p50,
+        p95,
+        p99,
+        backlog,
+        last_error,
+        "state",
+        "failures",
+        "since",
+        "next_probe",
+        "fallback_provider",
+        "reason",
+    ]
+};
 
 /// Providers and their circuits
 #[derive(Debug, Subcommand)]
 pub(crate) enum Providers {
-    /// List providers and how their circuits stand
+    /// List providers, how their calls fare, and how their circuits stand
     #[command(
-        after_help = "A provider without a circuit has no state: see [circuit_breaker].\n\nExamples:\n  acteon providers list\n  acteon providers list --json"
+        after_help = "Requests, success and durations are those of the last 15 minutes, of all members of the fleet.\nA provider that no running member tells of has no such numbers, and one without a circuit no state:\nsee [circuit_breaker].\n\nExamples:\n  acteon providers list\n  acteon providers list --json"
     )]
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show a provider and its circuit
+    /// Show a provider, how its calls fare, and its circuit
     #[command(after_help = "Example:\n  acteon providers show payment-gateway")]
     Show {
         /// Its configured name
@@ -99,7 +121,8 @@ impl Providers {
     pub(crate) fn run(&self, global: &Global) -> Result<Exit> {
         match self {
             Self::List { json } => {
-                let list = published(global)?.iter().map(Provider::summary).collect::<Vec<_>>();
+                let show = if *json { Provider::summary } else { Provider::row };
+                let list = published(global)?.iter().map(show).collect::<Vec<_>>();
                 Answer::Done(json!({ "providers": list })).show(View::List(&COLUMNS), *json)
             }
             Self::Show { provider, json } => {
@@ -110,7 +133,8 @@ impl Providers {
                         format!("no provider named `{provider}` is published; there are: {}", names.join(", "));
                     return Err(Failure::error(Exit::Failed, message));
                 };
-                Answer::Done(found.detail()).show(View::Fields, *json)
+                let shown = if *json { found.detail() } else { found.fields() };
+                Answer::Done(shown).show(View::Fields, *json)
             }
             Self::Trip { whom, duration, reason } => {
                 // What is less than a second is asked for as one.
@@ -122,22 +146,24 @@ impl Providers {
     }
 }
 
-/// A provider as the definitions topic has it.
+/// A provider as the topics have it.
 struct Provider {
     definition: ProviderDefinition,
     /// Absent while its circuit is closed and has counted nothing.
     state: Option<CircuitState>,
+    /// Absent where no running member tells of it.
+    health: Option<FleetHealth>,
     now: i64,
 }
 
 fn published(global: &Global) -> Result<Vec<Provider>> {
     let config = global.load_quietly()?;
     let table = definitions::read(&config.kafka, &config.topology.names)?;
-    Ok(providers(table.definitions()?, clock::now_ms()))
+    Ok(providers(table.definitions()?, health::read(&config), clock::now_ms()))
 }
 
 /// The providers among definitions, in order.
-fn providers(definitions: Vec<Definition>, now: i64) -> Vec<Provider> {
+fn providers(definitions: Vec<Definition>, mut fleet: BTreeMap<String, FleetHealth>, now: i64) -> Vec<Provider> {
     let (mut providers, mut states) = (Vec::new(), BTreeMap::new());
     for definition in definitions {
         match definition {
@@ -151,20 +177,52 @@ fn providers(definitions: Vec<Definition>, now: i64) -> Vec<Provider> {
     let of = |definition: ProviderDefinition| {
         // What is left of a circuit that is not used any more says nothing.
         let state = states.remove(&definition.name).filter(|_| definition.circuit.is_some());
-        Provider { definition, state, now }
+        let health = fleet.remove(&definition.name);
+        Provider { definition, state, health, now }
     };
     providers.into_iter().map(of).collect()
 }
 
 impl Provider {
+    /// What its circuit lets through, where it has one.
+    fn phase(&self) -> Option<&'static str> {
+        let closed = CircuitPhase::Closed;
+        let phase = || self.state.as_ref().map_or(closed, |state| state.phase(self.now));
+        self.definition.circuit.as_ref().map(|_| phase().as_str())
+    }
+
+    /// Its line of the list.
+    fn row(&self) -> Value {
+        with_cells(self.circuit(), self.health.as_ref().map(|health| health::cells(health, false)))
+    }
+
+    /// All about it, one field a line.
+    fn fields(&self) -> Value {
+        with_cells(self.circuit_detail(), self.health.as_ref().map(|health| health::cells(health, true)))
+    }
+
+    /// What the list tells programs, with `health` as the HTTP API has it.
     fn summary(&self) -> Value {
+        self.with_report(self.circuit())
+    }
+
+    /// All about it, for programs.
+    fn detail(&self) -> Value {
+        self.with_report(self.circuit_detail())
+    }
+
+    fn with_report(&self, mut shown: Value) -> Value {
+        shown["health"] = json!(self.health.as_ref().map(|health| health.report(self.phase())));
+        shown
+    }
+
+    fn circuit(&self) -> Value {
         let circuit = self.definition.circuit.as_ref();
         let state = self.state.as_ref();
-        let phase = circuit.map(|_| state.map_or("closed", |state| state.phase(self.now).as_str()));
         json!({
             "provider": self.definition.name,
             "type": self.definition.provider_type,
-            "state": phase,
+            "state": self.phase(),
             "failures": circuit.map(|_| state.map_or(0, |state| state.failures)),
             "since": state.and_then(|state| state.opened_at).map(time),
             "next_probe": state.and_then(|state| state.probe_at).map(time),
@@ -173,8 +231,8 @@ impl Provider {
         })
     }
 
-    fn detail(&self) -> Value {
-        let mut shown = self.summary();
+    fn circuit_detail(&self) -> Value {
+        let mut shown = self.circuit();
         if let Some(circuit) = &self.definition.circuit {
             shown["failure_threshold"] = json!(circuit.failure_threshold);
             shown["success_threshold"] = json!(circuit.success_threshold);
@@ -188,6 +246,14 @@ impl Provider {
     }
 }
 
+/// An object with more fields.
+fn with_cells(mut shown: Value, cells: Option<Map<String, Value>>) -> Value {
+    if let Value::Object(fields) = &mut shown {
+        fields.extend(cells.into_iter().flatten());
+    }
+    shown
+}
+
 /// A moment as everywhere in JSON.
 fn time(ms: i64) -> String {
     let time = DateTime::from_timestamp_millis(ms);
@@ -197,7 +263,7 @@ fn time(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use acteon_schemas::CircuitDefinition;
+    use acteon_schemas::{CircuitDefinition, LatencyHistogram, ProviderHealth};
 
     #[test]
     fn circuits_are_shown_with_their_providers() {
@@ -219,6 +285,20 @@ mod tests {
         };
         let with =
             |name: &str| ProviderDefinition { circuit: Some(circuit.clone()), ..ProviderDefinition::new(name, "log") };
+        let health = FleetHealth::of(&ProviderHealth {
+            provider: "b".to_owned(),
+            member: "m".to_owned(),
+            measured_at: 0,
+            window_seconds: 900,
+            successes: 3,
+            failures: 0,
+            latency: LatencyHistogram::default(),
+            consecutive_failures: 0,
+            last_request_at: Some(0),
+            last_error: None,
+            in_flight: 0,
+            lag: Some(7),
+        });
         let all = |now| {
             let definitions = vec![
                 Definition::Circuit(state("a", Some(1_000))),
@@ -228,7 +308,7 @@ mod tests {
                 Definition::Provider(ProviderDefinition::new("b", "webhook")),
                 Definition::Provider(with("c")),
             ];
-            providers(definitions, now)
+            providers(definitions, BTreeMap::from([("b".to_owned(), health.clone())]), now)
         };
         let states = |now| all(now).iter().map(|one| one.summary()["state"].clone()).collect::<Vec<_>>();
         assert_eq!(states(2_000), [json!("open"), Value::Null, json!("closed")]);
@@ -237,5 +317,12 @@ mod tests {
         assert_eq!(first["since"], "1970-01-01T00:00:01Z");
         assert_eq!((&first["next_probe"], &first["reason"]), (&json!("1970-01-01T00:01:01Z"), &json!("TIMEOUT")));
         assert_eq!((&first["fallback_provider"], &first["failure_threshold"]), (&json!("b"), &json!(2)));
+        assert_eq!(first["health"], Value::Null, "nobody tells of it");
+        assert!(all(0)[0].row().get("requests").is_none(), "a table shows - for it");
+        let second = &all(2_000)[1];
+        let told = &second.summary()["health"];
+        assert_eq!((&told["total_requests"], &told["circuit_breaker_state"]), (&json!(3), &Value::Null));
+        assert_eq!((&second.row()["requests"], &second.row()["backlog"]), (&json!(3), &json!(7)));
+        assert!(COLUMNS.iter().all(|column| second.row().get(column).is_some()), "{}", second.row());
     }
 }

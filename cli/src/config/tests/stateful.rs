@@ -191,7 +191,7 @@ fn keys_with_an_id_sign_before_the_one_without() {
 fn each_mistake_is_named_with_its_place() {
     let step = "[[chains.definitions]]\nname = \"c\"\n[[chains.definitions.steps]]\nname = \"s\"\n";
     let branch = "[[chains.definitions.steps.branches]]\nfield = \"success\"\ntarget = \"t\"\n";
-    let cases: [(String, &str); 17] = [
+    let cases: [(String, &str); 19] = [
         (
             "[[chains.definitions.steps]]\nname = \"check-inventory\"".to_owned(),
             "1:1: error: [[chains.definitions.steps]] stands alone",
@@ -224,6 +224,8 @@ fn each_mistake_is_named_with_its_place() {
             "unknown key `time` in [[time_intervals.time_ranges]] (did you mean `times`?)",
         ),
         ("[background]\nmax_recurring_actions_per_tenant = 0".to_owned(), "it may be 1 to 10000"),
+        ("[connectors]\nhealth_interval_seconds = 0".to_owned(), "`connectors.health_interval_seconds` is 0"),
+        ("[connectors]\nhealth_interval_seconds = 61".to_owned(), "it may be 1 to 60"),
         ("[background]\nenable_groupflush = true".to_owned(), "unknown key `enable_groupflush` in [background]"),
         (
             "[server]\nexternal_url = \"acteon.example.com\"".to_owned(),

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::config::DeliveryLimits;
 use crate::deliver::{Attempts, Caller};
 use crate::egress::EgressPolicy;
+use crate::health::Monitor;
 use crate::metrics::Meters;
 use crate::provider::{Call, Outcome, Provider, Tools, TraceContext};
 use acteon_schemas::{Dispatch, ResultStatus};
@@ -122,7 +123,8 @@ async fn gives_up_on_silence(subject: &Subject) {
     let receiver = receiver(&Reply::hang());
     let provider = (subject.build)(&receiver.url(), &tools()).unwrap();
     let limits = DeliveryLimits { timeout: TIMEOUT, max_retries: 0, ..DeliveryLimits::default() };
-    let caller = Caller::new(provider, &limits, None, Arc::default(), Arc::new(Meters::new("p")));
+    let (meters, monitor) = (Arc::new(Meters::new("p")), Arc::new(Monitor::new(clock::now())));
+    let caller = Caller::new(provider, &limits, None, Arc::default(), meters, monitor);
     let text = crate::testing::dispatch(&subject.payload).to_string();
     let dispatch: Dispatch<'_> = serde_json::from_str(&text).unwrap();
     let trace = TraceContext::default();
