@@ -23,6 +23,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const GATHER_BEHIND: Duration = Duration::from_millis(200);
 /// How often the lag is measured.
 const LAG_INTERVAL: Duration = Duration::from_secs(5);
+/// How long one that stops waits for its thread, which may wait for Kafka. What it still writes is right.
+const STOP_WAIT: Duration = Duration::from_secs(2);
 /// Wait after the first failure; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// Longest wait between two tries.
@@ -85,7 +87,14 @@ impl AuditFollower {
 impl Drop for AuditFollower {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        let until = clock::now() + STOP_WAIT;
+        let Some(thread) = self.thread.take() else { return };
+        while !thread.is_finished() && clock::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if !thread.is_finished() {
+            tracing::debug!("the audit view's follower waits for Kafka and ends by itself");
+        } else if thread.join().is_err() {
             tracing::error!("the audit view's follower panicked");
         }
     }

@@ -15,8 +15,8 @@ const STRIDE: i32 = 10_000;
 /// Strides that a question may take: 100 million instructions, some seconds, of which a row that is looked at takes about
 /// 20.
 pub(super) const QUESTION_STRIDES: i64 = 10_000;
-/// Strides to count with, which the page can do without.
-pub(super) const COUNT_STRIDES: i64 = 2_000;
+/// Strides to count with, which the page can do without: about 300,000 rows.
+pub(super) const COUNT_STRIDES: i64 = 500;
 
 /// A connection that reads, and how long it may.
 pub(super) struct Reader {
