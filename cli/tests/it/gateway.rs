@@ -92,6 +92,11 @@ fn actions_are_answered_with_their_outcomes() {
     ]);
     let answer = http(dev.http(), "POST", "/v1/dispatch/batch", &batch.to_string());
     assert_eq!(answer.status, 200, "{}", answer.text);
+    let audit = || http(dev.http(), "GET", "/v1/audit?namespace=n&tenant=t&outcome=deduplicated", "");
+    let both = || audit().body["records"].as_array().is_some_and(|records| records.len() == 2);
+    assert!(wait_until(LIMIT, both), "{}", audit().text);
+    let recorded = http(dev.http(), "GET", "/v1/audit/mail-1?namespace=n&tenant=t", "");
+    assert_eq!((recorded.status, &recorded.body["outcome"]), (200, &json!("executed")), "{}", recorded.text);
     let items = answer.body.as_array().unwrap();
     assert_eq!((&items[0]["Suppressed"]["rule"], &items[3]), (&json!("never"), &json!("Deduplicated")));
     assert_eq!(

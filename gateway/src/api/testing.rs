@@ -80,7 +80,7 @@ const RULES: &str = r#"
 rules:
   - name: no-tests
     description: Test traffic
-    condition: {field: payload.environment, eq: test}
+    condition: {field: action.payload.environment, eq: test}
     action: {type: suppress}
   - name: shout
     priority: 5
@@ -98,13 +98,14 @@ struct Book;
 impl RuleBook for Book {
     fn definitions(&self) -> Option<Arc<Definitions>> {
         let file = RuleFile { name: "rules.yaml".to_owned(), text: RULES.to_owned() };
+        let providers = ["email", "sms"].map(str::to_owned).into();
         let rules = RulesDefinition {
             evaluation: "cascade".to_owned(),
             default: "allow".to_owned(),
             default_timezone: "UTC".to_owned(),
             files: vec![file],
         };
-        Some(Arc::new(Definitions::compile(0, Parts { rules, ..Parts::default() }).unwrap()))
+        Some(Arc::new(Definitions::compile(0, Parts { rules, providers, ..Parts::default() }).unwrap()))
     }
 
     fn reload(&self, directory: Option<&Path>) -> Result<Reloaded, ReloadError> {

@@ -155,3 +155,6 @@ impl Listening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
