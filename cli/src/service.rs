@@ -143,10 +143,10 @@ impl Services {
         // Last: what is sent through it finds the others at work.
         if let Some(gateway) = http.gateway.as_ref().filter(|_| roles.contains(&Role::Gateway)) {
             let rules = Arc::new(Book::start(config.clone())?);
-            gateway.open(Sources { kafka: &config.kafka, names, rules })?;
             let _entered = http.runtime.enter();
             let store = SqliteAuditStore::open(&audit_view(config))?;
-            gateway.open_audit(AuditView::start(&config.kafka, names.audit(), Arc::new(store), AUDIT_SWEEP)?);
+            let audit = AuditView::start(&config.kafka, names.audit(), Arc::new(store), AUDIT_SWEEP)?;
+            gateway.open(Sources { kafka: &config.kafka, names, rules, audit })?;
         }
         Ok(Self { http, reloader, shutdown_timeout: config.server.shutdown_timeout })
     }

@@ -23,6 +23,8 @@ pub struct Sources<'s> {
     pub names: &'s Names,
     /// The rules in effect.
     pub rules: Arc<dyn RuleBook>,
+    /// Where questions for audit records are answered from.
+    pub audit: AuditView,
 }
 
 /// A running HTTP server. Dropping it stops it at once; [`Gateway::stop`] lets requests finish.
@@ -85,20 +87,15 @@ impl Gateway {
     /// # Errors
     /// Kafka does not answer, or lacks a topic.
     pub fn open(&self, sources: Sources<'_>) -> Result<(), Error> {
-        let Sources { kafka, names, rules } = sources;
+        let Sources { kafka, names, rules, audit } = sources;
         if let Some(api) = &self.api {
+            // First: once the API is open, `/ready` says so unless the view still catches up.
+            api.open_audit(audit);
             let waiting = Arc::new(Waiting::new(names.actions(), names.results()));
             let log = KafkaLog::start(kafka, names, &waiting)?;
             api.open(Desk::new(Box::new(log), waiting, rules));
         }
         Ok(())
-    }
-
-    /// Gives the API, where there is one, the audit view; until then questions for audit records are answered 503.
-    pub fn open_audit(&self, view: AuditView) {
-        if let Some(api) = &self.api {
-            api.open_audit(view);
-        }
     }
 
     /// Where it listens.

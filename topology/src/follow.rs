@@ -4,7 +4,7 @@ use crate::client::{properties, refused, words};
 use crate::{Error, KafkaConfig};
 use acteon_schemas::partition_of;
 use rdkafka::client::Client;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
@@ -32,7 +32,7 @@ pub enum From {
 }
 
 /// Keeps librdkafka's own reports off the terminal: what matters of them comes back as an error of a call.
-struct Quiet;
+pub struct Quiet;
 
 impl ClientContext for Quiet {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -162,9 +162,12 @@ fn since(consumer: &BaseConsumer<Quiet>, topic: &str, partition: i32, ms: i64) -
     Ok(found.find_partition(topic, partition).map_or(Offset::End, |found| found.offset()))
 }
 
-fn consumer(kafka: &KafkaConfig) -> Result<BaseConsumer<Quiet>, Error> {
-    kafka
-        .client()
+/// The properties of a consumer that reads committed records from where it is told to, outside any consumer group, and
+/// tells of each partition's end.
+#[must_use]
+pub fn reader_properties(kafka: &KafkaConfig) -> ClientConfig {
+    let mut config = kafka.client();
+    config
         .set("group.id", GROUP_ID)
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
@@ -172,9 +175,12 @@ fn consumer(kafka: &KafkaConfig) -> Result<BaseConsumer<Quiet>, Error> {
         .set("auto.offset.reset", "earliest")
         .set("allow.auto.create.topics", "false")
         .set("queued.max.messages.kbytes", READ_AHEAD_KB)
-        .set("fetch.wait.max.ms", "100")
-        .create_with_context(Quiet)
-        .map_err(|error| properties(&error))
+        .set("fetch.wait.max.ms", "100");
+    config
+}
+
+fn consumer(kafka: &KafkaConfig) -> Result<BaseConsumer<Quiet>, Error> {
+    reader_properties(kafka).create_with_context(Quiet).map_err(|error| properties(&error))
 }
 
 fn add(

@@ -26,7 +26,7 @@ pub use apply::{Applied, apply, ensure_dispatch_topic};
 pub use check::{APPLY_COMMAND, check};
 pub use client::wait_for_kafka;
 pub use error::Error;
-pub use follow::{Follower, From, Next, partitions};
+pub use follow::{Follower, From, Next, Quiet, partitions, reader_properties};
 pub use kafka::KafkaConfig;
 pub use names::{MAX_PREFIX_BYTES, MAX_PROVIDER_BYTES, Names};
 pub use plan::{Actual, ActualTopic, BOOTSTRAP_PLACEHOLDER, Change, Conflict, Plan, Step, plan};

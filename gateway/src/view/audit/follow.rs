@@ -124,8 +124,8 @@ impl Shared {
 pub(super) enum Interrupted {
     #[error(transparent)]
     Kafka(#[from] KafkaError),
-    #[error("there is no topic {0}: create the topics with `acteon topology apply`")]
-    NoTopic(String),
+    #[error(transparent)]
+    Topic(#[from] acteon_topology::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("partition {partition} went from offset {from} back to {to}: the topic was made anew")]

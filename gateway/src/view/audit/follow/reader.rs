@@ -1,38 +1,18 @@
 use super::Interrupted;
 use super::start::{Odd, begin};
-use acteon_topology::KafkaConfig;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use acteon_topology::{KafkaConfig, Quiet, partitions, reader_properties};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::Offset;
-use rdkafka::{ClientContext, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Longest wait for an answer about the topic.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// librdkafka wants a group id even where no group is joined and nothing is committed.
-const GROUP_ID: &str = "acteon.gateway";
-/// Most that is read ahead, in kilobytes.
-const READ_AHEAD_KB: &str = "16384";
 /// Most of one partition that an answer to a fetch holds, in bytes.
 const FETCH_BYTES: &str = "2097152";
-
-/// Keeps librdkafka's own reports out of the log: what matters of them comes back as an error of a call.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(facility, message, "kafka client");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "kafka client");
-    }
-}
-
-impl ConsumerContext for Quiet {}
 
 /// What a look at the log came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,10 +49,11 @@ struct Place {
 impl Reader {
     /// Asks Kafka for the topic, and starts to read it from `stored`, the offsets that the store has.
     pub(super) fn start(kafka: &KafkaConfig, topic: &str, stored: &BTreeMap<i32, i64>) -> Result<Self, Interrupted> {
-        let consumer = consumer(kafka)?;
+        let consumer: BaseConsumer<Quiet> =
+            reader_properties(kafka).set("max.partition.fetch.bytes", FETCH_BYTES).create_with_context(Quiet)?;
         let mut places = BTreeMap::new();
         let mut assignment = TopicPartitionList::new();
-        for partition in partitions(&consumer, topic)? {
+        for partition in partitions(consumer.client(), kafka, topic)? {
             let (low, high) = consumer.fetch_watermarks(topic, partition, ANSWER_TIMEOUT)?;
             let begin = begin(stored.get(&partition).copied(), low, high);
             match begin.odd {
@@ -162,32 +143,4 @@ impl Reader {
         }
         Some(lag)
     }
-}
-
-fn consumer(kafka: &KafkaConfig) -> Result<BaseConsumer<Quiet>, Interrupted> {
-    let consumer = kafka
-        .client()
-        .set("group.id", GROUP_ID)
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_committed")
-        .set("auto.offset.reset", "earliest")
-        .set("allow.auto.create.topics", "false")
-        .set("queued.max.messages.kbytes", READ_AHEAD_KB)
-        .set("max.partition.fetch.bytes", FETCH_BYTES)
-        .set("fetch.wait.max.ms", "100")
-        .create_with_context(Quiet)?;
-    Ok(consumer)
-}
-
-fn partitions(consumer: &BaseConsumer<Quiet>, topic: &str) -> Result<Vec<i32>, Interrupted> {
-    let metadata = consumer.fetch_metadata(Some(topic), ANSWER_TIMEOUT)?;
-    let found = metadata.topics().iter().find(|found| found.name() == topic);
-    let partitions: Vec<i32> =
-        found.map(|found| found.partitions().iter().map(|partition| partition.id()).collect()).unwrap_or_default();
-    if partitions.is_empty() {
-        return Err(Interrupted::NoTopic(topic.to_owned()));
-    }
-    Ok(partitions)
 }
