@@ -1,6 +1,16 @@
 //! The HTTP API: one file an area, merged in `routes.rs`.
 //!
 //! All that changes anything is a record of a topic; the answer is the outcome that the log gives back.
+//!
+//! To add a route:
+//! 1. Write the handler under `#[utoipa::path(method, path = "…", tag = "…", params(…), request_body = …, responses(…))]`.
+//!    Its first comment line is its summary. Parameters and bodies derive `IntoParams` and `ToSchema`; so does the shape of
+//!    the answer, also where the handler passes on the processor's text, with `deny_unknown_fields`. Names of schemas are
+//!    unique in the document: where a type's own name isn't, write `#[schema(as = …)]`.
+//! 2. Say what else may come: `Refused<404>` and the like; `Question` or `Change` for what goes through `ask`. What may come
+//!    of any request (400, 408, 413, 422, 500, 503) is added in `openapi.rs`.
+//! 3. Register it with `.routes(routes!(handler))`, and the handlers of other methods of the same path in the same `routes!`.
+//!    A test refuses a route that is not in the document.
 
 mod analytics;
 mod audit;
@@ -9,6 +19,7 @@ mod commands;
 mod dispatch;
 mod error;
 mod limits;
+pub(crate) mod openapi;
 mod params;
 mod routes;
 mod rules;

@@ -1,5 +1,6 @@
 use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// How the gateway learns about the rest of the process.
 #[derive(Clone)]
@@ -9,7 +10,8 @@ pub struct Probes {
 }
 
 /// Whether the process does its work, and what is missing. The body of `GET /ready`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Readiness {
     /// Whether every component is ready.
     pub ready: bool,
@@ -26,7 +28,8 @@ impl Readiness {
 }
 
 /// One role of the process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Component {
     /// `processor`, `connectors`, …
     pub name: String,
@@ -35,12 +38,13 @@ pub struct Component {
     /// Why not, or what it is doing.
     pub reason: String,
     /// The partitions it works on, where it has any.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tasks: Vec<TaskReadiness>,
 }
 
 /// One partition's progress.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TaskReadiness {
     /// Partition number.
     pub partition: i32,
@@ -50,5 +54,6 @@ pub struct TaskReadiness {
     pub restored: u64,
     /// Records that wait in its topics, as last measured.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub lag: Option<i64>,
 }

@@ -1,12 +1,17 @@
+use crate::api::openapi::{self, DOCUMENT_PATH, UI_PATH};
 use crate::api::{self, Api, ApiError};
 use crate::view::audit::AuditView;
 use crate::{Component, Metrics, Probes, Readiness, counters};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
 
 /// Media type of the Prometheus text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -20,20 +25,48 @@ struct Shared {
 
 /// All routes; those of the API where this process has one.
 pub(crate) fn router(probes: Probes, metrics: Metrics, api: Option<Api>) -> Router {
-    let routes = api.as_ref().map_or_else(Router::new, api::router);
-    let watched = Router::new()
-        .route("/health", get(health))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics_json))
-        .route("/metrics/prometheus", get(metrics_prometheus))
-        .with_state(Shared { probes, metrics, api });
-    routes.merge(watched).fallback(not_found).method_not_allowed_fallback(api::method_not_allowed)
+    let (routes, described) = api.as_ref().map(api::router).unzip();
+    let (watched, watched_described) = OpenApiRouter::new()
+        .routes(routes!(health))
+        .routes(routes!(ready))
+        .routes(routes!(metrics_json))
+        .routes(routes!(metrics_prometheus))
+        .with_state(Shared { probes, metrics, api })
+        .split_for_parts();
+    let document = openapi::document(described, watched_described);
+    routes
+        .unwrap_or_default()
+        .merge(watched)
+        .merge(SwaggerUi::new(UI_PATH).url(DOCUMENT_PATH, document))
+        .fallback(not_found)
+        .method_not_allowed_fallback(api::method_not_allowed)
 }
 
-async fn health(State(shared): State<Shared>) -> Json<Value> {
-    Json(json!({ "status": "ok", "metrics": counters::from_prometheus(&shared.metrics.render()) }))
+/// That the process serves.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Health {
+    /// Always `ok`.
+    status: &'static str,
+    metrics: Counters,
 }
 
+/// Counters by their short names: `acteon_actions_executed_total` is `executed`.
+#[derive(Serialize, ToSchema)]
+#[schema(value_type = std::collections::BTreeMap<String, f64>)]
+struct Counters(Map<String, Value>);
+
+/// Whether the process serves, and its counters
+#[utoipa::path(get, path = "/health", tag = "operators", responses((status = 200, description = "It does", body = Health)))]
+async fn health(State(shared): State<Shared>) -> Json<Health> {
+    Json(Health { status: "ok", metrics: counters(&shared) })
+}
+
+/// Whether all of its parts do their work
+#[utoipa::path(get, path = "/ready", tag = "operators", responses(
+    (status = 200, description = "They do", body = Readiness),
+    (status = 503, description = "Not all of them", body = Readiness),
+))]
 async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<Readiness>) {
     let mut components = (shared.probes.readiness)().components;
     components.extend(shared.api.as_ref().map(component));
@@ -43,10 +76,22 @@ async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<Readiness>) {
     (status, Json(readiness))
 }
 
-async fn metrics_json(State(shared): State<Shared>) -> Json<Value> {
-    Json(counters::from_prometheus(&shared.metrics.render()))
+/// The counters
+#[utoipa::path(get, path = "/metrics", tag = "operators", responses(
+    (status = 200, description = "All of them, summed over their labels", body = Counters),
+))]
+async fn metrics_json(State(shared): State<Shared>) -> Json<Counters> {
+    Json(counters(&shared))
 }
 
+fn counters(shared: &Shared) -> Counters {
+    Counters(counters::from_prometheus(&shared.metrics.render()))
+}
+
+/// All metrics, for Prometheus
+#[utoipa::path(get, path = "/metrics/prometheus", tag = "operators", responses(
+    (status = 200, description = "In the text format", body = String, content_type = "text/plain"),
+))]
 async fn metrics_prometheus(State(shared): State<Shared>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], shared.metrics.render())
 }

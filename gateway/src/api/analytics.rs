@@ -8,12 +8,13 @@ use super::audit::{Pairs, pairs};
 use super::{Api, ApiError};
 use crate::clock;
 use crate::view::audit::{TallyQuery, rfc3339};
+use axum::Json;
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
 use figures::{Bucket, Latency, Metric, TopEntry, figures};
 use interval::Interval;
 use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
 
 /// Most stretches of time that a question may span.
 const MAX_BUCKETS: i64 = 5_000;
@@ -22,8 +23,8 @@ const DEFAULT_TOP: u64 = 10;
 /// Most groups that are named.
 const MAX_TOP: u64 = 100;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/v1/analytics", get(analytics))
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().route("/v1/analytics", get(analytics))
 }
 
 #[derive(Debug, Serialize)]

@@ -8,19 +8,20 @@ mod tests;
 
 use super::{Api, ApiError};
 use crate::view::audit::{ActionKey, AuditEntry, AuditView, StoreError};
+use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use query::Given;
 use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
 
 /// A query string as it came.
 pub(crate) type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
         .route("/v1/audit", get(list))
         .route("/v1/audit/replay", post(replay::all))
         .route("/v1/audit/{action_id}", get(show))

@@ -18,12 +18,13 @@ mod tests;
 
 use super::{Api, ApiError};
 use acteon_schemas::Page;
-use axum::Router;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
         .merge(approvals::routes())
         .merge(chains::routes())
         .merge(circuits::routes())
@@ -37,16 +38,18 @@ pub(super) fn routes() -> Router<Api> {
 }
 
 /// Whose state is asked.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Scope {
     namespace: String,
     tenant: String,
 }
 
 /// Which part of a list is asked for.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
     namespace: String,
     tenant: String,
@@ -66,8 +69,9 @@ impl ListParams {
 }
 
 /// A scope that may be in the query or in the body.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct MaybeScope {
     namespace: Option<String>,
     tenant: Option<String>,

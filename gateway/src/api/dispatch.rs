@@ -11,7 +11,6 @@ use super::send::Came;
 use super::{Api, ApiError, rules};
 use crate::log::{Asks, Topic, Trace};
 use action::Prepared;
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,14 +18,15 @@ use axum::routing::post;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
+use utoipa_axum::router::OpenApiRouter;
 
 /// The action's id, which is made here where the request has none.
 const ACTION_ID: HeaderName = HeaderName::from_static("acteon-action-id");
 /// Longest value of a trace header that is passed on.
 const MAX_TRACE_BYTES: usize = 512;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/v1/dispatch", post(dispatch)).route("/v1/dispatch/batch", post(batch::dispatch))
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().route("/v1/dispatch", post(dispatch)).route("/v1/dispatch/batch", post(batch::dispatch))
 }
 
 /// What may follow the `?`.

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
+use utoipa::ToSchema;
 
 /// Why a request was not carried out: status and body of the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +23,23 @@ pub(crate) struct ApiError {
     pub(crate) retry_after: Option<u64>,
 }
 
-/// The body. `error` and `message` are the same text: clients read the one or the other.
-#[derive(Serialize)]
-struct Body<'e> {
-    error: &'e str,
-    code: &'e str,
-    message: &'e str,
+/// What is said of a request that was not carried out. `error` and `message` are the same text: clients read the one or the
+/// other.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ApiError)]
+pub(crate) struct ErrorBody {
+    /// What is wrong and what to do.
+    error: String,
+    /// Stable, for programs.
+    code: Cow<'static, str>,
+    /// As `error`.
+    message: String,
+    /// Whether the same request can succeed later.
     retryable: bool,
+    /// After how many seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     retry_after: Option<u64>,
 }
 
@@ -107,10 +117,10 @@ fn is_json(text: &[u8]) -> bool {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = Body {
-            error: &self.message,
-            code: &self.code,
-            message: &self.message,
+        let body = ErrorBody {
+            error: self.message.clone(),
+            code: self.code,
+            message: self.message,
             retryable: self.retryable,
             retry_after: self.retry_after,
         };

@@ -3,10 +3,12 @@
 use super::{Api, analytics, audit, commands, dispatch, limits, rules};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
 
-/// The API's routes.
-pub(crate) fn router(api: &Api) -> Router {
-    Router::new()
+/// The API's routes, and what is said of them.
+pub(crate) fn router(api: &Api) -> (Router, OpenApi) {
+    OpenApiRouter::new()
         .merge(dispatch::routes())
         .merge(commands::routes())
         .merge(audit::routes())
@@ -14,4 +16,5 @@ pub(crate) fn router(api: &Api) -> Router {
         .merge(rules::routes())
         .layer(from_fn_with_state(api.clone(), limits::guard))
         .with_state(api.clone())
+        .split_for_parts()
 }

@@ -6,7 +6,6 @@ use crate::clock;
 use crate::rules::ReloadError;
 use acteon_core::{Definitions, Explanation, MemoryState};
 use acteon_schemas::Metadata;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -15,12 +14,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
 
 /// What is said of every decision that was tried out: it knows nothing of what came before.
 const STATELESS: &str = "decided as if nothing had come before: dedup keys, throttles, counters, events, quotas and silences are not looked at";
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
         .route("/v1/rules", get(list))
         .route("/v1/rules/reload", post(reload))
         .route("/v1/rules/evaluate", post(evaluate))

@@ -5,12 +5,12 @@ use super::{ListParams, Scope};
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::{CommandKind, SignedLink};
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
 
 /// What a browser shows for a link: programs that look at links before people do must not decide anything, so a link that
 /// is only opened changes nothing.
@@ -18,8 +18,8 @@ const CONFIRM: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">
     content=\"width=device-width\"><meta name=\"referrer\" content=\"no-referrer\"><title>Acteon</title>\
     <form method=\"post\"><p>Please confirm your decision.</p><button>Confirm</button></form></html>";
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
         .route("/v1/approvals", get(list))
         .route("/v1/approvals/{namespace}/{tenant}/{id}", get(show))
         .route("/v1/approvals/{namespace}/{tenant}/{id}/approve", get(confirm).post(approve))

@@ -6,14 +6,14 @@ use crate::api::body::Json;
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::CommandKind;
-use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
         .route("/v1/chains", get(list))
         .route("/v1/chains/{id}", get(show))
         .route("/v1/chains/{id}/cancel", post(cancel))

@@ -2,22 +2,30 @@
 
 use super::Scope;
 use super::ask::ask;
+use crate::api::openapi::{Question, Refused};
 use crate::api::params::Segments;
 use crate::api::{Api, ApiError};
 use acteon_schemas::{CIRCUITS_NAMESPACE, CommandKind};
+use axum::Json;
 use axum::extract::State;
-use axum::routing::post;
-use axum::{Json, Router};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub(super) fn routes() -> Router<Api> {
-    let mut routes = Router::new();
-    for base in ["/admin/circuit-breakers", "/v1/circuit-breakers"] {
-        routes = routes
-            .route(&format!("{base}/{{provider}}/trip"), post(trip))
-            .route(&format!("{base}/{{provider}}/reset"), post(reset));
-    }
-    routes
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    let both = || OpenApiRouter::new().routes(routes!(trip)).routes(routes!(reset));
+    OpenApiRouter::new().nest("/admin/circuit-breakers", both()).nest("/v1/circuit-breakers", both())
+}
+
+/// A circuit as it is now.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Circuit {
+    provider: String,
+    state: String,
+    message: String,
 }
 
 /// Commands about circuits belong to no tenant.
@@ -25,12 +33,22 @@ fn scope(provider: &str) -> Scope {
     Scope { namespace: CIRCUITS_NAMESPACE.to_owned(), tenant: provider.to_owned() }
 }
 
+/// Opens a circuit until it is reset
+#[utoipa::path(post, path = "/{provider}/trip", tag = "circuit breakers", params(("provider" = String, Path)), responses(
+    (status = 200, description = "It is open", body = Circuit),
+    Question, Refused<404>,
+))]
 async fn trip(State(api): State<Api>, Segments(provider): Segments<String>) -> Result<Json<Value>, ApiError> {
     let kind = CommandKind::TripCircuit { seconds: None, reason: None };
     let state = ask(&api, scope(&provider), kind).await?.value()?;
     Ok(told(state, &format!("the circuit of {provider} is open until it is reset")))
 }
 
+/// Closes a circuit
+#[utoipa::path(post, path = "/{provider}/reset", tag = "circuit breakers", params(("provider" = String, Path)), responses(
+    (status = 200, description = "It is closed", body = Circuit),
+    Question, Refused<404>,
+))]
 async fn reset(State(api): State<Api>, Segments(provider): Segments<String>) -> Result<Json<Value>, ApiError> {
     let state = ask(&api, scope(&provider), CommandKind::ResetCircuit {}).await?.value()?;
     Ok(told(state, &format!("the circuit of {provider} is closed")))

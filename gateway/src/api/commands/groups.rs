@@ -5,13 +5,14 @@ use super::{ListParams, Scope};
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::CommandKind;
+use axum::Json;
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/v1/groups", get(list)).route("/v1/groups/{key}", get(show).delete(flush))
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().route("/v1/groups", get(list)).route("/v1/groups/{key}", get(show).delete(flush))
 }
 
 /// `total` is what clients read; it is the number of groups in this part of the list.

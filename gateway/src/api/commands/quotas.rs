@@ -7,7 +7,6 @@ use crate::api::body::Json;
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::{CommandKind, OverageBehavior, QuotaDefinition};
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,6 +14,7 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use utoipa_axum::router::OpenApiRouter;
 
 /// What a change can name.
 const FIELDS: [&str; 7] = ["provider", "max_actions", "window", "overage_behavior", "enabled", "description", "labels"];
@@ -22,8 +22,8 @@ const FIELDS: [&str; 7] = ["provider", "max_actions", "window", "overage_behavio
 const USAGE: [&str; 8] =
     ["namespace", "tenant", "used", "limit", "remaining", "window", "resets_at", "overage_behavior"];
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
         .route("/v1/quotas", get(list).post(create))
         .route("/v1/quotas/{id}", get(show).put(update).delete(remove))
         .route("/v1/quotas/{id}/usage", get(usage))

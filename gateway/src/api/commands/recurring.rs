@@ -9,7 +9,6 @@ use crate::api::body::Json;
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::CommandKind;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -17,9 +16,10 @@ use axum::routing::{get, post};
 use body::Body;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa_axum::router::OpenApiRouter;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
         .route("/v1/recurring", get(list).post(create))
         .route("/v1/recurring/{id}", get(show).put(update).delete(remove))
         .route("/v1/recurring/{id}/pause", post(pause))

@@ -7,7 +7,6 @@ use crate::api::body::Json;
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::{CommandKind, RetentionDefinition, tenant_key};
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -15,9 +14,10 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use utoipa_axum::router::OpenApiRouter;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
         .route("/v1/retention", get(list).post(create))
         .route("/v1/retention/{id}", get(show).put(update).delete(remove))
 }

@@ -5,12 +5,12 @@ use super::{ListParams, Scope};
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::CommandKind;
-use axum::Router;
 use axum::extract::State;
 use axum::routing::{delete, get};
+use utoipa_axum::router::OpenApiRouter;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/v1/scheduled", get(list)).route("/v1/scheduled/{id}", delete(cancel))
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().route("/v1/scheduled", get(list)).route("/v1/scheduled/{id}", delete(cancel))
 }
 
 async fn list(State(api): State<Api>, Params(query): Params<ListParams>) -> Result<Answer, ApiError> {
