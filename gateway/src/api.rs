@@ -10,7 +10,8 @@
 //! 2. Say what else may come: `Refused<404>` and the like; `Question` or `Change` for what goes through `ask`. What may come
 //!    of any request (400, 408, 413, 422, 500, 503) is added in `openapi.rs`.
 //! 3. Register it with `.routes(routes!(handler))`, and the handlers of other methods of the same path in the same `routes!`.
-//!    A test refuses a route that is not in the document.
+//!    A test refuses a route that is not in the document. (In a file with `params(…)`, write `utoipa::IntoParams` in full: the
+//!    macro does, and the compiler minds what is qualified for nothing.)
 
 mod analytics;
 mod audit;

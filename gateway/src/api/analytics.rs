@@ -4,17 +4,20 @@ mod figures;
 mod interval;
 
 use super::audit::query::{FILTERS, Given, bad};
+use super::audit::shape::AuditFilterParams;
 use super::audit::{Pairs, pairs};
 use super::{Api, ApiError};
+use crate::api::openapi::Refused;
 use crate::clock;
 use crate::view::audit::{TallyQuery, rfc3339};
 use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
 use figures::{Bucket, Latency, Metric, TopEntry, figures};
 use interval::Interval;
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// Most stretches of time that a question may span.
 const MAX_BUCKETS: i64 = 5_000;
@@ -24,23 +27,25 @@ const DEFAULT_TOP: u64 = 10;
 const MAX_TOP: u64 = 100;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().route("/v1/analytics", get(analytics))
+    OpenApiRouter::new().routes(routes!(analytics))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Analytics {
     metric: Metric,
     interval: Interval,
     from: Option<String>,
     to: Option<String>,
     buckets: Vec<Shown>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     top_entries: Vec<TopEntry>,
     total_count: u64,
 }
 
 /// A bucket as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AnalyticsBucket)]
 struct Shown {
     timestamp: Option<String>,
     count: u64,
@@ -64,6 +69,20 @@ impl From<Bucket> for Shown {
     }
 }
 
+/// What is asked, beside a filter.
+#[derive(Serialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AnalyticsParams {
+    #[param(inline)]
+    metric: Metric,
+    /// `hourly` where absent.
+    #[param(inline)]
+    interval: Option<Interval>,
+    /// Most groups that are named.
+    #[param(maximum = 100, default = 10)]
+    top_n: Option<u32>,
+}
+
 /// A question as it was read.
 #[derive(Debug, PartialEq)]
 struct Question {
@@ -73,6 +92,11 @@ struct Question {
     tally: TallyQuery,
 }
 
+/// Figures of actions, by stretches of time
+#[utoipa::path(get, path = "/v1/analytics", tag = "analytics", params(AnalyticsParams, AuditFilterParams), responses(
+    (status = 200, description = "Where nothing happened, there is no bucket", body = Analytics),
+    Refused<422>,
+))]
 async fn analytics(State(api): State<Api>, question: Pairs) -> Result<Json<Analytics>, ApiError> {
     let Question { metric, interval, most, tally } = question_of(pairs(question)?, clock::now_ms())?;
     let (from, to) = (tally.filter.from.and_then(rfc3339), tally.filter.to.and_then(rfc3339));

@@ -3,34 +3,41 @@
 mod cursor;
 pub(crate) mod query;
 mod replay;
+pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
 
 use super::{Api, ApiError};
+use crate::api::openapi::Refused;
 use crate::view::audit::{ActionKey, AuditEntry, AuditView, StoreError};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 use query::Given;
 use serde::Serialize;
+use shape::{AuditFilterParams, AuditPageParams, AuditRecord, AuditScopeParams};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// A query string as it came.
 pub(crate) type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .route("/v1/audit", get(list))
-        .route("/v1/audit/replay", post(replay::all))
-        .route("/v1/audit/{action_id}", get(show))
-        .route("/v1/audit/{action_id}/replay", post(replay::one))
+        .routes(routes!(list))
+        .routes(routes!(replay::all))
+        .routes(routes!(show))
+        .routes(routes!(replay::one))
 }
 
 /// A page of records.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AuditList)]
 struct List {
+    #[schema(value_type = Vec<AuditRecord>)]
     records: Vec<AuditEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
@@ -40,6 +47,11 @@ struct List {
     next_cursor: Option<String>,
 }
 
+/// Audit records, the newest first
+#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(AuditFilterParams, AuditPageParams), responses(
+    (status = 200, description = "A page of them", body = List),
+    Refused<422>,
+))]
 async fn list(State(api): State<Api>, pairs: Pairs) -> Result<Json<List>, ApiError> {
     let query = query::page(self::pairs(pairs)?)?;
     let (filter, limit, offset) = (query.filter.clone(), query.limit, query.offset);
@@ -48,6 +60,11 @@ async fn list(State(api): State<Api>, pairs: Pairs) -> Result<Json<List>, ApiErr
     Ok(Json(List { records: page.records, total: page.total, limit, offset, next_cursor }))
 }
 
+/// The newest audit record of an action
+#[utoipa::path(get, path = "/v1/audit/{action_id}", tag = "audit", params(("action_id" = String, Path), AuditScopeParams), responses(
+    (status = 200, description = "The record", body = AuditRecord),
+    Refused<404>,
+))]
 async fn show(
     State(api): State<Api>,
     action_id: Result<Path<String>, PathRejection>,

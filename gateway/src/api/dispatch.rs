@@ -2,6 +2,7 @@
 
 mod action;
 mod batch;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -9,16 +10,17 @@ use super::body::{Body, MAX_BODY};
 use super::params::{self, Params};
 use super::send::Came;
 use super::{Api, ApiError, rules};
+use crate::api::openapi::Refused;
 use crate::log::{Asks, Topic, Trace};
 use action::Prepared;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use shape::{AcceptedAction, ActionOutcome, ActionRequest};
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// The action's id, which is made here where the request has none.
 const ACTION_ID: HeaderName = HeaderName::from_static("acteon-action-id");
@@ -26,14 +28,15 @@ const ACTION_ID: HeaderName = HeaderName::from_static("acteon-action-id");
 const MAX_TRACE_BYTES: usize = 512;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().route("/v1/dispatch", post(dispatch)).route("/v1/dispatch/batch", post(batch::dispatch))
+    OpenApiRouter::new().routes(routes!(dispatch)).routes(routes!(batch::dispatch))
 }
 
 /// What may follow the `?`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct DispatchParams {
-    /// How long to wait for the outcome; then the answer is 202 with the id.
+    /// How long to wait for the outcome, as `500ms` or `10s`, at most 60s; then the answer is 202 with the id.
     wait: Option<String>,
     /// Only tell what the rules would decide.
     #[serde(default)]
@@ -56,6 +59,12 @@ fn trace(headers: &HeaderMap) -> Trace {
     Trace { parent: text("traceparent"), state: text("tracestate") }
 }
 
+/// Sends an action, and waits for its outcome
+#[utoipa::path(post, path = "/v1/dispatch", tag = "actions", params(DispatchParams), request_body = ActionRequest, responses(
+    (status = 200, description = "What became of it", body = ActionOutcome),
+    (status = 202, description = "It is written; its outcome is still to come", body = AcceptedAction),
+    Refused<409>, Refused<429>,
+))]
 async fn dispatch(
     State(api): State<Api>,
     Params(query): Params<DispatchParams>,
@@ -79,6 +88,6 @@ async fn dispatch(
 }
 
 /// What is said of an action whose outcome is still to come.
-fn accepted(id: &str) -> Value {
-    json!({ "action_id": id, "status": "accepted" })
+fn accepted(id: &str) -> AcceptedAction {
+    AcceptedAction { action_id: id.to_owned(), status: "accepted" }
 }

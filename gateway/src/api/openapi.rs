@@ -5,7 +5,7 @@ mod tests;
 
 use super::error::ErrorBody;
 use axum::http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{
@@ -58,6 +58,14 @@ pub(crate) struct Accepted {
     pub(crate) command_id: String,
     /// Always `accepted`.
     pub(crate) status: &'static str,
+}
+
+/// Labels of an action, flat or under `labels`. Numbers and booleans are taken as their text.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Labels {
+    Flat(BTreeMap<String, String>),
+    Nested { labels: BTreeMap<String, String> },
 }
 
 fn response(description: &str, schema: RefOr<Schema>) -> RefOr<Response> {

@@ -1,29 +1,31 @@
 //! The rules in effect, what they make of an action, and loading them anew.
 
+mod answers;
+
 use super::body::Json;
 use super::{Api, ApiError};
+use crate::api::openapi::Labels;
 use crate::clock;
 use crate::rules::ReloadError;
 use acteon_core::{Definitions, Explanation, MemoryState};
 use acteon_schemas::Metadata;
+use answers::{Evaluation, RuleSummary, RulesReloaded};
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// What is said of every decision that was tried out: it knows nothing of what came before.
 const STATELESS: &str = "decided as if nothing had come before: dedup keys, throttles, counters, events, quotas and silences are not looked at";
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .route("/v1/rules", get(list))
-        .route("/v1/rules/reload", post(reload))
-        .route("/v1/rules/evaluate", post(evaluate))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(reload)).routes(routes!(evaluate))
 }
 
 impl Api {
@@ -38,6 +40,10 @@ impl Api {
     }
 }
 
+/// The rules in effect
+#[utoipa::path(get, path = "/v1/rules", tag = "rules", responses(
+    (status = 200, description = "In the order in which they are evaluated", body = Vec<RuleSummary>),
+))]
 async fn list(State(api): State<Api>) -> Result<axum::Json<Vec<Value>>, ApiError> {
     let definitions = api.definitions()?;
     let shown = definitions.rules.rules().iter().map(|rule| {
@@ -49,12 +55,19 @@ async fn list(State(api): State<Api>) -> Result<axum::Json<Vec<Value>>, ApiError
     Ok(axum::Json(shown.collect()))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ReloadRules)]
 struct Reload {
+    /// The configured one where absent.
+    #[schema(value_type = Option<String>)]
     directory: Option<PathBuf>,
 }
 
+/// Reads the rule files, and publishes them if all are right
+#[utoipa::path(post, path = "/v1/rules/reload", tag = "rules", request_body = Option<Reload>, responses(
+    (status = 200, description = "They are published", body = RulesReloaded),
+))]
 async fn reload(State(api): State<Api>, Json(body): Json<Reload>) -> Result<axum::Json<Value>, ApiError> {
     let rules = Arc::clone(api.desk()?.rules());
     let done = tokio::task::spawn_blocking(move || rules.reload(body.directory.as_deref())).await;
@@ -77,8 +90,9 @@ async fn reload(State(api): State<Api>, Json(body): Json<Reload>) -> Result<axum
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EvaluateRules)]
 struct Evaluate {
     namespace: String,
     tenant: String,
@@ -87,6 +101,7 @@ struct Evaluate {
     #[serde(default)]
     payload: Value,
     #[serde(default)]
+    #[schema(value_type = Labels)]
     metadata: Metadata,
     dedup_key: Option<String>,
     status: Option<String>,
@@ -122,6 +137,10 @@ impl Evaluate {
     }
 }
 
+/// What the rules make of an action, rule by rule; nothing is sent
+#[utoipa::path(post, path = "/v1/rules/evaluate", tag = "rules", request_body = Evaluate, responses(
+    (status = 200, description = "The decision, and why", body = Evaluation),
+))]
 async fn evaluate(State(api): State<Api>, Json(body): Json<Evaluate>) -> Result<axum::Json<Value>, ApiError> {
     if body.include_disabled || !body.mock_state.is_empty() {
         let message = "`include_disabled` and `mock_state` are not available in this version: leave them out";

@@ -121,6 +121,8 @@ impl RuleBook for Book {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) api: Api,
+    /// What the router shows of itself.
+    pub(crate) routes: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -153,10 +155,11 @@ impl Server {
         let probes = Probes { readiness: Arc::new(|| Readiness::of(Vec::new())) };
         let metrics = Metrics::of(&crate::metrics::recorder().unwrap());
         let router = routes::router(probes, metrics, Some(api.clone()));
+        let routes = format!("{router:?}");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, api, seen }
+        Self { address, api, routes, seen }
     }
 
     /// The records that were sent so far.

@@ -4,12 +4,13 @@ use super::interval::Interval;
 use crate::view::audit::{Tally, TallyBy, TallyKey};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// Outcomes that count as errors.
 const ERRORS: [&str; 2] = ["failed", "circuit_open"];
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Metric {
     /// How many actions.
@@ -55,7 +56,7 @@ pub(super) struct Bucket {
 }
 
 /// How long something took, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub(super) struct Latency {
     pub(super) avg_duration_ms: f64,
     pub(super) p50_duration_ms: i64,
@@ -64,7 +65,7 @@ pub(super) struct Latency {
 }
 
 /// What there is most of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(super) struct TopEntry {
     pub(super) label: String,
     pub(super) count: u64,

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Datelike as _, NaiveDate};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -7,7 +8,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 const MONDAY_MS: i64 = 4 * DAY_MS;
 
 /// How long a stretch of time is, in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Interval {
     Hourly,

@@ -1,7 +1,9 @@
 //! Actions sent once more, made from their audit records. The rules decide about them anew.
 
 use super::query;
+use super::shape::{AuditFilterParams, AuditPageParams, AuditScopeParams};
 use super::{Pairs, find, pairs};
+use crate::api::openapi::Refused;
 use crate::api::{Api, ApiError};
 use crate::log::{Asks, Identity, Topic, Trace};
 use crate::view::audit::AuditEntry;
@@ -13,13 +15,15 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The label that names the action that another one repeats.
 const REPLAYED_FROM: &str = "replayed_from";
 
 /// What came of one replay.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Replayed {
     original_action_id: String,
     /// The id of the action that was sent, whose outcome and audit record are to be found by it.
@@ -30,7 +34,8 @@ pub(super) struct Replayed {
 }
 
 /// What came of many.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct AllReplayed {
     replayed: usize,
     failed: usize,
@@ -51,6 +56,11 @@ enum NoReplay {
     Repeated,
 }
 
+/// Sends an action once more
+#[utoipa::path(post, path = "/v1/audit/{action_id}/replay", tag = "audit", params(("action_id" = String, Path), AuditScopeParams), responses(
+    (status = 200, description = "It is written, with a new id", body = Replayed),
+    Refused<404>, Refused<409>, Refused<413>, Refused<422>, Refused<429>,
+))]
 pub(super) async fn one(
     State(api): State<Api>,
     action_id: Result<Path<String>, PathRejection>,
@@ -67,6 +77,11 @@ pub(super) async fn one(
     }))
 }
 
+/// Sends the actions of a page of records once more, the oldest first
+#[utoipa::path(post, path = "/v1/audit/replay", tag = "audit", params(AuditFilterParams, AuditPageParams), responses(
+    (status = 200, description = "What came of each", body = AllReplayed),
+    Refused<422>,
+))]
 pub(super) async fn all(State(api): State<Api>, question: Pairs) -> Result<Json<AllReplayed>, ApiError> {
     let question = query::page(pairs(question)?)?;
     let filter = question.filter.clone();

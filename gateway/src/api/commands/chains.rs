@@ -1,29 +1,35 @@
 //! Chains of steps.
 
+mod answers;
+
 use super::ask::{Answer, ask};
 use super::{ListParams, Scope};
 use crate::api::body::Json;
+use crate::api::openapi::{Change, Question, Refused};
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::CommandKind;
+use answers::{ChainDetail, ChainList};
 use axum::extract::State;
-use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .route("/v1/chains", get(list))
-        .route("/v1/chains/{id}", get(show))
-        .route("/v1/chains/{id}/cancel", post(cancel))
-        .route("/v1/chains/{id}/pause", post(pause))
-        .route("/v1/chains/{id}/resume", post(resume))
-        .route("/v1/chains/{id}/signal/{name}", post(signal))
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(cancel))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(signal))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CancelChain)]
 struct Cancel {
     namespace: String,
     tenant: String,
@@ -31,8 +37,9 @@ struct Cancel {
     cancelled_by: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SignalChain)]
 struct Signal {
     namespace: String,
     tenant: String,
@@ -40,11 +47,21 @@ struct Signal {
     payload: Value,
 }
 
+/// Chains
+#[utoipa::path(get, path = "/v1/chains", tag = "chains", params(ListParams), responses(
+    (status = 200, description = "In the order of their ids", body = ChainList),
+    Question,
+))]
 async fn list(State(api): State<Api>, Params(query): Params<ListParams>) -> Result<Answer, ApiError> {
     let (scope, status, page) = query.split();
     ask(&api, scope, CommandKind::ListChains { status, page }).await
 }
 
+/// One chain with its steps
+#[utoipa::path(get, path = "/v1/chains/{id}", tag = "chains", params(("id" = String, Path), Scope), responses(
+    (status = 200, description = "As it is now", body = ChainDetail),
+    Question, Refused<404>,
+))]
 async fn show(
     State(api): State<Api>,
     Segments(chain_id): Segments<String>,
@@ -53,6 +70,11 @@ async fn show(
     ask(&api, scope, CommandKind::ShowChain { chain_id }).await
 }
 
+/// Calls a chain off
+#[utoipa::path(post, path = "/v1/chains/{id}/cancel", tag = "chains", params(("id" = String, Path)), request_body = Cancel, responses(
+    (status = 200, description = "The chain as it then is", body = ChainDetail),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn cancel(
     State(api): State<Api>,
     Segments(chain_id): Segments<String>,
@@ -62,6 +84,11 @@ async fn cancel(
     ask(&api, Scope { namespace, tenant }, CommandKind::CancelChain { chain_id, reason, cancelled_by }).await
 }
 
+/// Holds a chain before its next step
+#[utoipa::path(post, path = "/v1/chains/{id}/pause", tag = "chains", params(("id" = String, Path)), request_body = Scope, responses(
+    (status = 200, description = "The chain as it then is", body = ChainDetail),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn pause(
     State(api): State<Api>,
     Segments(chain_id): Segments<String>,
@@ -70,6 +97,11 @@ async fn pause(
     ask(&api, scope, CommandKind::PauseChain { chain_id }).await
 }
 
+/// Lets a chain go on that was paused
+#[utoipa::path(post, path = "/v1/chains/{id}/resume", tag = "chains", params(("id" = String, Path)), request_body = Scope, responses(
+    (status = 200, description = "The chain as it then is", body = ChainDetail),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn resume(
     State(api): State<Api>,
     Segments(chain_id): Segments<String>,
@@ -78,6 +110,11 @@ async fn resume(
     ask(&api, scope, CommandKind::ResumeChain { chain_id }).await
 }
 
+/// Gives a chain a signal that it waits for, or will
+#[utoipa::path(post, path = "/v1/chains/{id}/signal/{name}", tag = "chains", params(("id" = String, Path), ("name" = String, Path)), request_body = Signal, responses(
+    (status = 200, description = "The chain as it then is", body = ChainDetail),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn signal(
     State(api): State<Api>,
     Segments((chain_id, signal)): Segments<(String, String)>,

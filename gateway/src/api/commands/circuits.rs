@@ -24,7 +24,14 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[serde(deny_unknown_fields)]
 struct Circuit {
     provider: String,
+    /// `closed`, `open` or `half_open`.
     state: String,
+    /// Failures that count.
+    failures: u32,
+    opened_at: Option<String>,
+    /// When a call may try it again.
+    probe_at: Option<String>,
+    reason: Option<String>,
     message: String,
 }
 

@@ -24,7 +24,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 struct EventSummary {
     fingerprint: String,
     state: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     previous_state: Option<String>,
     action_type: String,
     state_machine: String,
@@ -41,7 +40,6 @@ struct EventList {
     count: usize,
     events: Vec<EventSummary>,
     /// What the next part begins `after`; absent where there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
@@ -51,7 +49,6 @@ struct EventList {
 struct EventDetail {
     fingerprint: String,
     state: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     previous_state: Option<String>,
     action_type: String,
     state_machine: String,
@@ -66,10 +63,8 @@ struct EventDetail {
     /// Whether others are held back while it lasts.
     active: bool,
     changed_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     notified_at: Option<String>,
     /// When its state changes by itself, or is told of again.
-    #[serde(skip_serializing_if = "Option::is_none")]
     next_due_at: Option<String>,
 }
 

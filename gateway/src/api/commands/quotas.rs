@@ -1,20 +1,25 @@
 //! Quotas: how many actions a tenant may send.
 
+mod answers;
+
 use super::Scope;
 use super::ask::{Answer, ask};
 use super::merge::{find, merged};
 use crate::api::body::Json;
+use crate::api::openapi::{Change, Question, Refused};
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::{CommandKind, OverageBehavior, QuotaDefinition};
+use answers::{Overage, QuotaChange, QuotaDetail, QuotaList, QuotaUsage};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// What a change can name.
 const FIELDS: [&str; 7] = ["provider", "max_actions", "window", "overage_behavior", "enabled", "description", "labels"];
@@ -23,14 +28,12 @@ const USAGE: [&str; 8] =
     ["namespace", "tenant", "used", "limit", "remaining", "window", "resets_at", "overage_behavior"];
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .route("/v1/quotas", get(list).post(create))
-        .route("/v1/quotas/{id}", get(show).put(update).delete(remove))
-        .route("/v1/quotas/{id}/usage", get(usage))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, update, remove)).routes(routes!(usage))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateQuota)]
 struct Quota {
     namespace: String,
     tenant: String,
@@ -41,6 +44,7 @@ struct Quota {
     per_principal: bool,
     max_actions: u64,
     window: Window,
+    #[schema(value_type = Option<Overage>)]
     overage_behavior: Option<OverageBehavior>,
     enabled: Option<bool>,
     description: Option<String>,
@@ -49,7 +53,7 @@ struct Quota {
 }
 
 /// A window as it is sent, and as it is shown.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, expecting = "`window` must be hourly, daily, weekly, monthly or a number of seconds")]
 enum Window {
     Name(String),
@@ -57,8 +61,9 @@ enum Window {
     Custom { custom: Custom },
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CustomWindow)]
 struct Custom {
     seconds: u64,
 }
@@ -96,10 +101,20 @@ async fn found(api: &Api, scope: Scope, id: &str) -> Result<Value, ApiError> {
     find(ask(api, scope, CommandKind::ListQuotas {}).await?.value()?, "quotas", "quota", id)
 }
 
+/// Quotas
+#[utoipa::path(get, path = "/v1/quotas", tag = "quotas", params(Scope), responses(
+    (status = 200, description = "All of the tenant", body = QuotaList),
+    Question,
+))]
 async fn list(State(api): State<Api>, Params(scope): Params<Scope>) -> Result<Answer, ApiError> {
     ask(&api, scope, CommandKind::ListQuotas {}).await
 }
 
+/// One quota and its usage
+#[utoipa::path(get, path = "/v1/quotas/{id}", tag = "quotas", params(("id" = String, Path), Scope), responses(
+    (status = 200, description = "As it is now", body = QuotaDetail),
+    Question, Refused<404>,
+))]
 async fn show(
     State(api): State<Api>,
     Segments(id): Segments<String>,
@@ -108,6 +123,11 @@ async fn show(
     found(&api, scope, &id).await.map(axum::Json)
 }
 
+/// What a quota has counted
+#[utoipa::path(get, path = "/v1/quotas/{id}/usage", tag = "quotas", params(("id" = String, Path), Scope), responses(
+    (status = 200, description = "As it is now", body = QuotaUsage),
+    Question, Refused<404>,
+))]
 async fn usage(
     State(api): State<Api>,
     Segments(id): Segments<String>,
@@ -118,12 +138,23 @@ async fn usage(
     Ok(axum::Json(Value::Object(shown)))
 }
 
+/// Makes a quota
+#[utoipa::path(post, path = "/v1/quotas", tag = "quotas", request_body = Quota, responses(
+    (status = 201, description = "The quota", body = QuotaDetail),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn create(State(api): State<Api>, Json(body): Json<Quota>) -> Result<Response, ApiError> {
     let (scope, quota) = body.split()?;
     Ok(ask(&api, scope, CommandKind::SetQuota { quota }).await?.with(StatusCode::CREATED))
 }
 
+/// Changes a quota
+///
 /// What the body leaves out stays as it is. Its scope is in the query or in the body.
+#[utoipa::path(put, path = "/v1/quotas/{id}", tag = "quotas", params(("id" = String, Path), super::MaybeScope), request_body = QuotaChange, responses(
+    (status = 200, description = "The quota", body = QuotaDetail),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn update(
     State(api): State<Api>,
     Segments(id): Segments<String>,
@@ -137,6 +168,11 @@ async fn update(
     ask(&api, scope, CommandKind::SetQuota { quota }).await
 }
 
+/// Deletes a quota
+#[utoipa::path(delete, path = "/v1/quotas/{id}", tag = "quotas", params(("id" = String, Path), Scope), responses(
+    (status = 200, description = "The quota as it was", body = QuotaDetail),
+    Change, Refused<404>,
+))]
 async fn remove(
     State(api): State<Api>,
     Segments(quota_id): Segments<String>,

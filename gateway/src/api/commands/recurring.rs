@@ -1,33 +1,37 @@
 //! Recurring actions: sent again and again.
 
+mod answers;
 mod body;
 
 use super::ask::{Answer, ask};
 use super::merge::merged;
 use super::{ListParams, MaybeScope, Scope};
 use crate::api::body::Json;
+use crate::api::openapi::{Change, Question, Refused};
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::CommandKind;
+use answers::{Backfilled, RecurringBrief, RecurringChange, RecurringDetail, RecurringList};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
 use body::Body;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .route("/v1/recurring", get(list).post(create))
-        .route("/v1/recurring/{id}", get(show).put(update).delete(remove))
-        .route("/v1/recurring/{id}/pause", post(pause))
-        .route("/v1/recurring/{id}/resume", post(resume))
-        .route("/v1/recurring/{id}/backfill", post(backfill))
+        .routes(routes!(list, create))
+        .routes(routes!(show, update, remove))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(backfill))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Backfill {
     namespace: String,
@@ -37,11 +41,21 @@ struct Backfill {
     limit: Option<u32>,
 }
 
+/// Recurring actions
+#[utoipa::path(get, path = "/v1/recurring", tag = "recurring", params(ListParams), responses(
+    (status = 200, description = "In the order of their ids", body = RecurringList),
+    Question,
+))]
 async fn list(State(api): State<Api>, Params(query): Params<ListParams>) -> Result<Answer, ApiError> {
     let (scope, _, page) = query.split();
     ask(&api, scope, CommandKind::ListRecurring { page }).await
 }
 
+/// One recurring action
+#[utoipa::path(get, path = "/v1/recurring/{id}", tag = "recurring", params(("id" = String, Path), Scope), responses(
+    (status = 200, description = "As it is now", body = RecurringDetail),
+    Question, Refused<404>,
+))]
 async fn show(
     State(api): State<Api>,
     Segments(recurring_id): Segments<String>,
@@ -50,12 +64,23 @@ async fn show(
     ask(&api, scope, CommandKind::ShowRecurring { recurring_id }).await
 }
 
+/// Makes a recurring action
+#[utoipa::path(post, path = "/v1/recurring", tag = "recurring", request_body = Body, responses(
+    (status = 201, description = "What it is known by, and when it comes next", body = RecurringBrief),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn create(State(api): State<Api>, Json(body): Json<Body>) -> Result<Response, ApiError> {
     let (scope, recurring) = body.split()?;
     Ok(ask(&api, scope, CommandKind::CreateRecurring { recurring }).await?.with(StatusCode::CREATED))
 }
 
+/// Changes a recurring action
+///
 /// What the body leaves out stays as it is. Its scope is in the query or in the body.
+#[utoipa::path(put, path = "/v1/recurring/{id}", tag = "recurring", params(("id" = String, Path), MaybeScope), request_body = RecurringChange, responses(
+    (status = 200, description = "What it is known by, and when it comes next", body = RecurringBrief),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn update(
     State(api): State<Api>,
     Segments(recurring_id): Segments<String>,
@@ -70,6 +95,11 @@ async fn update(
     ask(&api, scope, CommandKind::UpdateRecurring { recurring_id, recurring }).await
 }
 
+/// Deletes a recurring action
+#[utoipa::path(delete, path = "/v1/recurring/{id}", tag = "recurring", params(("id" = String, Path), Scope), responses(
+    (status = 200, description = "It comes no more", body = RecurringBrief),
+    Change, Refused<404>,
+))]
 async fn remove(
     State(api): State<Api>,
     Segments(recurring_id): Segments<String>,
@@ -78,6 +108,11 @@ async fn remove(
     ask(&api, scope, CommandKind::DeleteRecurring { recurring_id }).await
 }
 
+/// Pauses a recurring action
+#[utoipa::path(post, path = "/v1/recurring/{id}/pause", tag = "recurring", params(("id" = String, Path)), request_body = Scope, responses(
+    (status = 200, description = "What it is known by, and when it comes next", body = RecurringBrief),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn pause(
     State(api): State<Api>,
     Segments(recurring_id): Segments<String>,
@@ -86,6 +121,11 @@ async fn pause(
     ask(&api, scope, CommandKind::PauseRecurring { recurring_id }).await
 }
 
+/// Resumes a recurring action
+#[utoipa::path(post, path = "/v1/recurring/{id}/resume", tag = "recurring", params(("id" = String, Path)), request_body = Scope, responses(
+    (status = 200, description = "What it is known by, and when it comes next", body = RecurringBrief),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn resume(
     State(api): State<Api>,
     Segments(recurring_id): Segments<String>,
@@ -94,6 +134,11 @@ async fn resume(
     ask(&api, scope, CommandKind::ResumeRecurring { recurring_id }).await
 }
 
+/// Runs the occurrences of a time that has passed
+#[utoipa::path(post, path = "/v1/recurring/{id}/backfill", tag = "recurring", params(("id" = String, Path)), request_body = Backfill, responses(
+    (status = 200, description = "How many ran", body = Backfilled),
+    Change, Refused<404>, Refused<409>,
+))]
 async fn backfill(
     State(api): State<Api>,
     Segments(recurring_id): Segments<String>,

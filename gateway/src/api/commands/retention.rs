@@ -1,33 +1,75 @@
 //! How long a tenant's state and records are kept. A tenant has one policy or none; its id is `namespace:tenant`.
 
 use super::Scope;
-use super::ask::{Answer, ask};
+use super::ask::ask;
 use super::merge::{merged, no_labels};
 use crate::api::body::Json;
+use crate::api::openapi::{Question, Refused};
 use crate::api::params::{Params, Segments};
 use crate::api::{Api, ApiError};
 use acteon_schemas::{CommandKind, RetentionDefinition, tenant_key};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .route("/v1/retention", get(list).post(create))
-        .route("/v1/retention/{id}", get(show).put(update).delete(remove))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, update, remove))
+}
+
+/// How long a tenant's state and records are kept.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RetentionDetail {
+    /// `namespace:tenant`.
+    id: String,
+    namespace: String,
+    tenant: String,
+    enabled: bool,
+    /// While true, nothing is deleted.
+    compliance_hold: bool,
+    audit_ttl_seconds: Option<u64>,
+    state_ttl_seconds: Option<u64>,
+    event_ttl_seconds: Option<u64>,
+    description: Option<String>,
+}
+
+/// The policies of a tenant: one or none.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RetentionList {
+    count: usize,
+    policies: Vec<RetentionDetail>,
+}
+
+/// A change of a policy; what is left out stays as it is.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RetentionChange {
+    namespace: Option<String>,
+    tenant: Option<String>,
+    audit_ttl_seconds: Option<u64>,
+    state_ttl_seconds: Option<u64>,
+    event_ttl_seconds: Option<u64>,
+    compliance_hold: Option<bool>,
+    enabled: Option<bool>,
+    description: Option<String>,
+    /// Labels are not kept: it has to be empty.
+    labels: Option<BTreeMap<String, String>>,
 }
 
 /// What a change can name.
 const FIELDS: [&str; 6] =
     ["audit_ttl_seconds", "state_ttl_seconds", "event_ttl_seconds", "compliance_hold", "enabled", "description"];
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateRetention)]
 struct Policy {
     namespace: String,
     tenant: String,
@@ -81,16 +123,31 @@ async fn policies(api: &Api, scope: Scope) -> Result<Vec<Value>, ApiError> {
     Ok(policies.into_iter().map(with_id).collect())
 }
 
+/// The retention policy of a tenant
+#[utoipa::path(get, path = "/v1/retention", tag = "retention", params(Scope), responses(
+    (status = 200, description = "One or none", body = RetentionList),
+    Question,
+))]
 async fn list(State(api): State<Api>, Params(scope): Params<Scope>) -> Result<axum::Json<Value>, ApiError> {
     let policies = policies(&api, scope).await?;
     Ok(axum::Json(json!({ "count": policies.len(), "policies": policies })))
 }
 
+/// One retention policy
+#[utoipa::path(get, path = "/v1/retention/{id}", tag = "retention", params(("id" = String, Path, description = "`namespace:tenant`")), responses(
+    (status = 200, description = "As it is now", body = RetentionDetail),
+    Question, Refused<404>,
+))]
 async fn show(State(api): State<Api>, Segments(id): Segments<String>) -> Result<axum::Json<Value>, ApiError> {
     let found = policies(&api, scope(&id)?).await?.pop();
     found.map(axum::Json).ok_or_else(|| not_found(&id))
 }
 
+/// Makes a retention policy
+#[utoipa::path(post, path = "/v1/retention", tag = "retention", request_body = Policy, responses(
+    (status = 201, description = "The policy", body = RetentionDetail),
+    Question, Refused<409>,
+))]
 async fn create(State(api): State<Api>, Json(body): Json<Policy>) -> Result<Response, ApiError> {
     let scope = Scope { namespace: body.namespace.clone(), tenant: body.tenant.clone() };
     let retention = body.definition()?;
@@ -103,7 +160,13 @@ async fn create(State(api): State<Api>, Json(body): Json<Policy>) -> Result<Resp
     Ok((StatusCode::CREATED, axum::Json(with_id(set))).into_response())
 }
 
+/// Changes a retention policy
+///
 /// What the body leaves out stays as it is.
+#[utoipa::path(put, path = "/v1/retention/{id}", tag = "retention", params(("id" = String, Path, description = "`namespace:tenant`")), request_body = RetentionChange, responses(
+    (status = 200, description = "The policy", body = RetentionDetail),
+    Question, Refused<404>, Refused<409>,
+))]
 async fn update(
     State(api): State<Api>,
     Segments(id): Segments<String>,
@@ -117,6 +180,12 @@ async fn update(
     Ok(axum::Json(with_id(set)))
 }
 
-async fn remove(State(api): State<Api>, Segments(id): Segments<String>) -> Result<Answer, ApiError> {
-    ask(&api, scope(&id)?, CommandKind::DeleteRetention {}).await
+/// Deletes a retention policy
+#[utoipa::path(delete, path = "/v1/retention/{id}", tag = "retention", params(("id" = String, Path, description = "`namespace:tenant`")), responses(
+    (status = 200, description = "The policy as it was", body = RetentionDetail),
+    Question, Refused<404>,
+))]
+async fn remove(State(api): State<Api>, Segments(id): Segments<String>) -> Result<axum::Json<Value>, ApiError> {
+    let removed = ask(&api, scope(&id)?, CommandKind::DeleteRetention {}).await?.value()?;
+    Ok(axum::Json(with_id(removed)))
 }

@@ -1,3 +1,4 @@
+use super::shape::{ActionRequest, BatchItem};
 use super::{DispatchParams, accepted, trace};
 use crate::api::body::{Body, MAX_BATCH_BODY};
 use crate::api::dispatch::action::Prepared;
@@ -11,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::future::join_all;
+use serde_json::json;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
@@ -24,7 +26,13 @@ enum Item {
     Failed(ApiError),
 }
 
+/// Sends actions, and waits for all of their outcomes
+///
 /// Actions as an array. The answer is an array in the same order; what is wrong with one action leaves the others be.
+#[utoipa::path(post, path = "/v1/dispatch/batch", tag = "actions", params(DispatchParams), request_body = Vec<ActionRequest>, responses(
+    (status = 200, description = "What became of each, in the same order", body = Vec<BatchItem>),
+    (status = 202, description = "The same; some outcomes are still to come", body = Vec<BatchItem>),
+))]
 pub(super) async fn dispatch(
     State(api): State<Api>,
     Params(query): Params<DispatchParams>,
@@ -95,7 +103,7 @@ fn written(items: Vec<Item>) -> Vec<u8> {
         }
         match item {
             Item::Outcome(detail) => text.extend_from_slice(&detail),
-            Item::Accepted(id) => text.extend_from_slice(accepted(&id).to_string().as_bytes()),
+            Item::Accepted(id) => text.extend_from_slice(json!(accepted(&id)).to_string().as_bytes()),
             Item::Failed(error) => text.extend_from_slice(error.item().to_string().as_bytes()),
         }
     }

@@ -10,6 +10,25 @@ async fn document() -> Value {
 }
 
 #[tokio::test]
+async fn every_route_is_in_the_document() {
+    let server = Server::start(|_| Fate::Silent).await;
+    let document = server.get(super::DOCUMENT_PATH).await.body;
+    let described: BTreeSet<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
+    // The router has no list of its routes, but shows them to who debugs it; `/` is the answer to what is unknown.
+    let registered: BTreeSet<String> = server
+        .routes
+        .split('"')
+        .filter(|text| text.starts_with('/'))
+        .filter(|path| {
+            *path != super::DOCUMENT_PATH && !path.starts_with(super::UI_PATH) && !path.contains("__private")
+        })
+        .map(str::to_owned)
+        .collect();
+    assert!(registered.len() > 30, "{registered:?}");
+    assert_eq!(registered, described);
+}
+
+#[tokio::test]
 async fn a_method_is_taken_where_the_document_says_so() {
     let document = document().await;
     let server = Server::starting().await;

@@ -3,10 +3,12 @@
 use super::Scope;
 use crate::api::ApiError;
 use crate::api::commands::merge::no_labels;
+use crate::api::openapi::Labels;
 use acteon_schemas::{Metadata, OverlapPolicy, RecurringAction, RecurringDefinition};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// What a change can name.
 pub(super) const FIELDS: [&str; 13] = [
@@ -25,23 +27,29 @@ pub(super) const FIELDS: [&str; 13] = [
     "enabled",
 ];
 
-#[derive(Debug, Deserialize)]
+/// When an action is to be sent, again and again.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateRecurring)]
 pub(super) struct Body {
     namespace: String,
     tenant: String,
     id: Option<String>,
     name: Option<String>,
+    /// Five fields: minute, hour, day of month, month, day of week. `cron_expr` is read as well.
     #[serde(alias = "cron_expr")]
     cron_expression: String,
     timezone: Option<String>,
     end_date: Option<String>,
     max_executions: Option<u64>,
     description: Option<String>,
+    #[schema(value_type = Option<Overlap>)]
     overlap_policy: Option<OverlapPolicy>,
     enabled: Option<bool>,
+    /// Labels are not kept: it has to be empty.
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    /// `action_template` is read as well.
     #[serde(alias = "action_template")]
     action: Option<Nested>,
     provider: Option<String>,
@@ -49,14 +57,16 @@ pub(super) struct Body {
     #[serde(default)]
     payload: Value,
     #[serde(default)]
+    #[schema(value_type = Labels)]
     metadata: Metadata,
     dedup_key: Option<String>,
 }
 
 /// The action, where it is an object of its own. It may name the scope once more.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Nested {
+#[schema(as = RecurringAction)]
+pub(super) struct Nested {
     namespace: Option<String>,
     tenant: Option<String>,
     provider: String,
@@ -64,8 +74,19 @@ struct Nested {
     #[serde(default)]
     payload: Value,
     #[serde(default)]
+    #[schema(value_type = Labels)]
     metadata: Metadata,
     dedup_key: Option<String>,
+}
+
+/// What happens to an occurrence that comes before the one before it is over.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = OverlapPolicy)]
+pub(super) enum Overlap {
+    AllowAll,
+    Skip,
+    CancelOther,
 }
 
 impl Body {
