@@ -31,6 +31,7 @@ mod probe;
 mod routes;
 mod rules;
 mod server;
+mod swagger;
 pub mod view;
 
 pub use api::ApiLimits;

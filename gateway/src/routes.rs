@@ -1,7 +1,7 @@
-use crate::api::openapi::{self, DOCUMENT_PATH, UI_PATH};
+use crate::api::openapi;
 use crate::api::{self, Api, ApiError};
 use crate::view::audit::AuditView;
-use crate::{Component, Metrics, Probes, Readiness, counters};
+use crate::{Component, Metrics, Probes, Readiness, counters, swagger};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
 
 /// Media type of the Prometheus text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -37,7 +36,7 @@ pub(crate) fn router(probes: Probes, metrics: Metrics, api: Option<Api>) -> Rout
     routes
         .unwrap_or_default()
         .merge(watched)
-        .merge(SwaggerUi::new(UI_PATH).url(DOCUMENT_PATH, document))
+        .merge(swagger::router(document))
         .fallback(not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
 }
