@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use acteon_testkit::clock;
@@ -62,20 +63,21 @@ pub(crate) fn warm_up(broker: &Kafka, options: &Options) -> Result<()> {
 
 /// Loads the workload for one contender, lets it run and measures it.
 pub(crate) fn run(broker: &Kafka, contender: Contender, round: u8, options: &Options) -> Result<Figures> {
-    run_on(broker, contender, &format!("gate{round}-{}", contender.name()), options, || Ok(()))
+    run_on(broker, contender, &format!("gate{round}-{}", contender.name()), options, |_| Ok(()))
 }
 
-/// As [`run`], on topics below `prefix`, with whatever `fill` puts there before the start.
+/// As [`run`], on topics below `prefix`, with whatever `fill` puts there before the start; it is given the contender's
+/// directory.
 pub(crate) fn run_on(
     broker: &Kafka,
     contender: Contender,
     prefix: &str,
     options: &Options,
-    fill: impl FnOnce() -> Result<()>,
+    fill: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<Figures> {
     let dir = TempDir::with_prefix("acteon-bench-")?;
     contender.prepare(broker, prefix, dir.path(), options)?;
-    fill()?;
+    fill(dir.path())?;
     load::load(broker.bootstrap(), &format!("{prefix}.actions"), options.count)?;
     let outcomes = Reader::new(broker.bootstrap(), &format!("{prefix}.outcomes"))?;
     let mut process = contender.start(broker, prefix, dir.path(), options)?;

@@ -4,8 +4,9 @@ use crate::log::ChangelogOffsets;
 use crate::store::{DueTimers, Store, StoreError, Stores, Timer, Write};
 use acteon_core::{PartitionClock, due_at, is_expired, keys};
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, DB, Direction, ErrorKind, IteratorMode, Options, ReadOptions,
-    WriteBatch, WriteBufferManager, WriteOptions, compaction_filter::Decision,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB,
+    DEFAULT_COLUMN_FAMILY_NAME, Direction, ErrorKind, FlushOptions, IteratorMode, Options, ReadOptions, WriteBatch,
+    WriteBufferManager, WriteOptions, compaction_filter::Decision,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,8 +16,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 const OWN: u8 = 0;
 /// Key of a store's record of itself.
 const META_KEY: &[u8] = b"\0meta";
-/// The version that the record is written with. Since 2 there are timers beside the state.
-const META_VERSION: u8 = 2;
+/// The version that the record is written with. Since 2 there are timers beside the state, since 3 two column families.
+const META_VERSION: u8 = 3;
+/// The column family of what the expiring changelog backs; the default one has the rest, timers and the store's own record.
+///
+/// Every action looks up the former, which is small; the latter holds what waits, however much that is. In files of their
+/// own, neither is looked through nor compacted for the other's sake.
+const EXPIRING: &str = "expiring";
 /// Bytes of the record before the cluster's id.
 const META_BYTES: usize = 25;
 /// Bits a key of the bloom filters (one lookup in a hundred reads a block for nothing).
@@ -81,7 +87,8 @@ impl RocksStores {
         }
     }
 
-    fn options(&self, clock: &Arc<AtomicI64>) -> Options {
+    /// The options of the default column family, and of the store.
+    fn options(&self) -> Options {
         let mut table = BlockBasedOptions::default();
         table.set_bloom_filter(BLOOM_BITS, false);
         table.set_block_cache(&self.cache);
@@ -107,6 +114,14 @@ impl RocksStores {
         options.set_keep_log_file_num(2);
         options.set_stats_dump_period_sec(0);
         options.set_skip_stats_update_on_db_open(true);
+        options.create_missing_column_families(true);
+        // Without a write-ahead log, what a transaction wrote to both families is there after a crash in both or neither.
+        options.set_atomic_flush(true);
+        options
+    }
+
+    fn expiring_options(&self, clock: &Arc<AtomicI64>) -> Options {
+        let mut options = self.options();
         let clock = Arc::clone(clock);
         options.set_compaction_filter("expired", move |_, key, value| {
             let expires = keys::Store::of(key).is_some_and(keys::Store::expires);
@@ -123,14 +138,14 @@ impl Stores for RocksStores {
     fn open(&mut self, partition: i32, now: i64) -> Result<Option<RocksStore>, StoreError> {
         let path = self.directory.join(partition.to_string());
         let clock = Arc::new(AtomicI64::new(0));
-        let options = self.options(&clock);
-        let db = match DB::open(&options, &path) {
+        let options = FamilyOptions { default: self.options(), expiring: self.expiring_options(&clock) };
+        let db = match options.open(&path) {
             Ok(db) => db,
             Err(error) if error.as_ref().contains(HELD) => return Ok(None),
             Err(error) if is_damaged(&error, &path) => {
                 tracing::warn!(partition, %error, "local state is corrupt, restoring all of it");
-                DB::destroy(&options, &path).map_err(|error| failed(&path, &error))?;
-                DB::open(&options, &path).map_err(|error| failed(&path, &error))?
+                DB::destroy(&options.default, &path).map_err(|error| failed(&path, &error))?;
+                options.open(&path).map_err(|error| failed(&path, &error))?
             }
             Err(error) => return Err(failed(&path, &error)),
         };
@@ -153,12 +168,41 @@ impl Stores for RocksStores {
     }
 }
 
+/// The options of a store's column families.
+struct FamilyOptions {
+    default: Options,
+    expiring: Options,
+}
+
+impl FamilyOptions {
+    fn open(&self, path: &Path) -> Result<DB, rocksdb::Error> {
+        let families = [(DEFAULT_COLUMN_FAMILY_NAME, &self.default), (EXPIRING, &self.expiring)];
+        let families = families.map(|(name, options)| ColumnFamilyDescriptor::new(name, options.clone()));
+        DB::open_cf_descriptors(&self.default, path, families)
+    }
+}
+
+/// An open store with its column families.
+struct Families<'d> {
+    db: &'d DB,
+    default: &'d ColumnFamily,
+    expiring: &'d ColumnFamily,
+}
+
+impl Families<'_> {
+    /// The one that a key stands in.
+    fn of(&self, key: &[u8]) -> &ColumnFamily {
+        let expiring = keys::Store::of(key).is_some_and(keys::Store::is_in_expiring_changelog);
+        if expiring { self.expiring } else { self.default }
+    }
+}
+
 /// One task's RocksDB, without a write-ahead log: the changelog is one.
 pub struct RocksStore {
     /// Taken out only while the directory is being emptied.
     db: Option<DB>,
     path: PathBuf,
-    options: Options,
+    options: FamilyOptions,
     write: WriteOptions,
     /// Made once: with the state in memory, making it costs a good part of a read.
     read: ReadOptions,
@@ -170,8 +214,12 @@ pub struct RocksStore {
 }
 
 impl RocksStore {
-    fn db(&self) -> Result<&DB, StoreError> {
-        self.db.as_ref().ok_or_else(|| StoreError {
+    fn families(&self) -> Result<Families<'_>, StoreError> {
+        let opened = self.db.as_ref().and_then(|db| {
+            let (default, expiring) = (db.cf_handle(DEFAULT_COLUMN_FAMILY_NAME)?, db.cf_handle(EXPIRING)?);
+            Some(Families { db, default, expiring })
+        });
+        opened.ok_or_else(|| StoreError {
             place: self.path.display().to_string(),
             problem: "could not be opened again after it was emptied; restart the process".to_owned(),
         })
@@ -204,7 +252,8 @@ impl RocksStore {
 
 impl Store for RocksStore {
     fn get(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool, StoreError> {
-        match self.db()?.get_pinned_opt(key, &self.read) {
+        let families = self.families()?;
+        match families.db.get_pinned_cf_opt(families.of(key), key, &self.read) {
             Ok(None) => Ok(false),
             Ok(Some(value)) => {
                 out.extend_from_slice(&value);
@@ -215,20 +264,26 @@ impl Store for RocksStore {
     }
 
     fn scan(&self, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let mut keys = Vec::new();
-        let from = if prefix.is_empty() { &[OWN + 1] } else { prefix };
-        for entry in self.db()?.iterator(IteratorMode::From(from, Direction::Forward)) {
-            let (key, _) = entry.map_err(|error| failed(&self.path, &error))?;
-            if !key.starts_with(prefix) || keys.len() >= limit {
-                break;
-            }
-            keys.push(key.into_vec());
+        let families = self.families()?;
+        let scan = |family, from: &[u8]| {
+            let entries = families.db.iterator_cf(family, IteratorMode::From(from, Direction::Forward));
+            let keys = entries.map(|entry| entry.map(|(key, _)| key.into_vec()));
+            // An error is no end of the keys.
+            let keys = keys.take_while(|key| key.as_ref().map_or(true, |key| key.starts_with(prefix)));
+            keys.take(limit).collect::<Result<Vec<_>, _>>().map_err(|error| failed(&self.path, &error))
+        };
+        if !prefix.is_empty() {
+            return scan(families.of(prefix), prefix);
         }
+        let mut keys = scan(families.default, &[OWN + 1])?;
+        keys.append(&mut scan(families.expiring, &[OWN + 1])?);
+        keys.sort_unstable();
+        keys.truncate(limit);
         Ok(keys)
     }
 
     fn due(&self, from: &Timer, until: i64, limit: usize) -> Result<DueTimers, StoreError> {
-        timers::due(self.db()?, from, until, limit).map_err(|error| failed(&self.path, &error))
+        timers::due(self.families()?.db, from, until, limit).map_err(|error| failed(&self.path, &error))
     }
 
     fn apply(
@@ -238,6 +293,7 @@ impl Store for RocksStore {
         offsets: ChangelogOffsets,
         now: i64,
     ) -> Result<(), StoreError> {
+        let families = self.families()?;
         let mut batch = WriteBatch::default();
         let mut clock = None;
         for timer in spent {
@@ -246,10 +302,10 @@ impl Store for RocksStore {
         for (key, value) in writes {
             clock = clock.or_else(|| PartitionClock::read(key, value?));
             let Some(value) = value else {
-                batch.delete(key);
+                batch.delete_cf(families.of(key), key);
                 continue;
             };
-            batch.put(key, value);
+            batch.put_cf(families.of(key), key, value);
             if let Some(due) = due_at(key, value) {
                 batch.put(timers::index_key(due, key), []);
             }
@@ -261,7 +317,7 @@ impl Store for RocksStore {
         }
         meta.extend_from_slice(self.cluster_id.as_bytes());
         batch.put(META_KEY, &meta);
-        self.db()?.write_opt(batch, &self.write).map_err(|error| failed(&self.path, &error))?;
+        families.db.write_opt(batch, &self.write).map_err(|error| failed(&self.path, &error))?;
         self.offsets = offsets;
         if let Some(clock) = clock {
             self.clock.store(clock, Ordering::Relaxed);
@@ -275,20 +331,24 @@ impl Store for RocksStore {
 
     fn clear(&mut self) -> Result<(), StoreError> {
         drop(self.db.take());
-        DB::destroy(&self.options, &self.path).map_err(|error| failed(&self.path, &error))?;
-        self.db = Some(DB::open(&self.options, &self.path).map_err(|error| failed(&self.path, &error))?);
+        DB::destroy(&self.options.default, &self.path).map_err(|error| failed(&self.path, &error))?;
+        self.db = Some(self.options.open(&self.path).map_err(|error| failed(&self.path, &error))?);
         self.offsets = ChangelogOffsets::default();
         Ok(())
     }
 
     fn size_bytes(&self) -> u64 {
-        let property =
-            |name: &str| self.db.as_ref().and_then(|db| db.property_int_value(name).ok().flatten()).unwrap_or(0);
-        property("rocksdb.total-sst-files-size") + property("rocksdb.size-all-mem-tables")
+        let Ok(Families { db, default, expiring }) = self.families() else { return 0 };
+        let property = |family, name: &str| db.property_int_value_cf(family, name).ok().flatten().unwrap_or(0);
+        let size =
+            |family| property(family, "rocksdb.total-sst-files-size") + property(family, "rocksdb.size-all-mem-tables");
+        size(default) + size(expiring)
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
-        self.db()?.flush().map_err(|error| failed(&self.path, &error))
+        let Families { db, default, expiring } = self.families()?;
+        let flushed = db.flush_cfs_opt(&[default, expiring], &FlushOptions::default());
+        flushed.map_err(|error| failed(&self.path, &error))
     }
 }
 

@@ -31,6 +31,32 @@ fn state_and_offsets_survive_a_reopen_together() {
 }
 
 #[test]
+fn what_one_transaction_wrote_to_both_families_survives_or_is_lost_together() {
+    let (directory, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let limits = StoreLimits { memtable_bytes: 64 * 1024, ..StoreLimits::default() };
+    let mut store = RocksStores::new(directory.path(), "c", limits).open(0, 0).unwrap().unwrap();
+    // The memtables of one family fill up, and are flushed by themselves; the other family's keys are few and small.
+    for at in 0..2_000_i64 {
+        let (large, small) = ([&[0x20][..], &at.to_be_bytes()].concat(), [&[0x10][..], &at.to_be_bytes()].concat());
+        let offsets = ChangelogOffsets { compacted: at + 1, expiring: at + 1 };
+        let writes: [Write<'_>; 2] = [(&large, Some(&[7; 200])), (&small, Some(&[1]))];
+        store.apply(&mut writes.into_iter(), &[], offsets, at).unwrap();
+    }
+    std::fs::create_dir(killed.path().join("0")).unwrap();
+    for file in std::fs::read_dir(directory.path().join("0")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), killed.path().join("0").join(file.file_name())).unwrap();
+    }
+    let store = stores(killed.path(), "c").open(0, 9).unwrap().unwrap();
+    let reached = usize::try_from(store.offsets().compacted).unwrap();
+    assert!(reached > 0 && reached < 2_000, "{reached}");
+    assert_eq!(store.scan(&[0x20], 9_999).unwrap().len(), reached);
+    assert_eq!(store.scan(&[0x10], 9_999).unwrap().len(), reached);
+    assert_eq!(store.scan(&[], 9_999).unwrap().len(), 2 * reached);
+    assert!(store.scan(&[], 9_999).unwrap().is_sorted());
+}
+
+#[test]
 fn state_of_another_cluster_or_from_long_ago_is_dropped() {
     let directory = tempfile::tempdir().unwrap();
     for (cluster, now, kept) in
@@ -56,7 +82,8 @@ fn expired_entries_are_compacted_away() {
     put(&mut store, b"\x10new", &value(5_000), 9_000);
     put(&mut store, b"\x01", &1_000_i64.to_be_bytes(), 9_000);
     store.flush().unwrap();
-    store.db().unwrap().compact_range(None::<&[u8]>, None::<&[u8]>);
+    let families = store.families().unwrap();
+    families.db.compact_range_cf(families.expiring, None::<&[u8]>, None::<&[u8]>);
     assert_eq!(store.scan(b"\x10", 10).unwrap(), [b"\x10new".to_vec()]);
 }
 
@@ -155,7 +182,7 @@ fn a_store_of_an_earlier_version_is_made_anew() {
     let mut meta = Vec::new();
     store.get(META_KEY, &mut meta).unwrap();
     meta[0] = META_VERSION - 1;
-    store.db().unwrap().put_opt(META_KEY, &meta, &store.write).unwrap();
+    store.families().unwrap().db.put_opt(META_KEY, &meta, &store.write).unwrap();
     store.flush().unwrap();
     drop(store);
     let store = stores(directory.path(), "c").open(0, 1_000).unwrap().unwrap();
