@@ -135,7 +135,13 @@ fn collect(consumer: &BaseConsumer, sent: &Sent, count: u32, patience: Duration)
 }
 
 /// The percentiles of what each action took.
-fn summarise(rate: u32, mut took: Vec<Duration>) -> Result<Latency> {
+fn summarise(rate: u32, took: Vec<Duration>) -> Result<Latency> {
+    let [p50_ms, p99_ms, max_ms] = percentiles(took)?;
+    Ok(Latency { rate, p50_ms, p99_ms, max_ms })
+}
+
+/// The median, the time that 99 % do not exceed, and the longest, in milliseconds.
+pub(crate) fn percentiles(mut took: Vec<Duration>) -> Result<[f64; 3]> {
     took.sort_unstable();
     // The smallest that at least this share does not exceed.
     let percentile = |percent: usize| {
@@ -143,7 +149,7 @@ fn summarise(rate: u32, mut took: Vec<Duration>) -> Result<Latency> {
         took.get(rank - 1).map(|took| took.as_secs_f64() * 1e3)
     };
     let of = |percent| percentile(percent).context("nothing was measured");
-    Ok(Latency { rate, p50_ms: of(50)?, p99_ms: of(99)?, max_ms: of(100)? })
+    Ok([of(50)?, of(99)?, of(100)?])
 }
 
 #[cfg(test)]

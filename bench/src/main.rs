@@ -7,6 +7,7 @@ mod delivery;
 mod drain;
 mod firing;
 mod gate;
+mod http;
 mod kafka;
 mod latency;
 mod load;
@@ -71,6 +72,9 @@ struct Options {
     /// Dispatches of the connectors' run; 0 leaves it out.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
     dispatches: u32,
+    /// Leaves out the dispatches over HTTP.
+    #[arg(long)]
+    no_http: bool,
     /// Where the figures are written to as JSON.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/out/latest.json"))]
     out: PathBuf,
@@ -132,6 +136,9 @@ fn run(options: &Options) -> Result<()> {
             .transpose()?,
         delivery: (ours && options.dispatches > 0)
             .then(|| delivery::run(&broker, options).context("the connectors' run"))
+            .transpose()?,
+        http: (ours && !options.no_http)
+            .then(|| http::run(&broker, options.partitions).context("the dispatches over HTTP"))
             .transpose()?,
     };
     report::write(options, &rounds, &alone)

@@ -11,6 +11,7 @@ use crate::contender::Contender;
 use crate::delivery::Delivery;
 use crate::firing::Firing;
 use crate::gate::Figures;
+use crate::http::Http;
 use crate::latency::Latency;
 use crate::restore::Restore;
 use crate::timers::Timers;
@@ -31,6 +32,7 @@ pub(crate) struct Alone {
     pub(crate) firing: Option<Firing>,
     pub(crate) restore: Option<Restore>,
     pub(crate) delivery: Option<Delivery>,
+    pub(crate) http: Option<Http>,
 }
 
 /// Prints the table and writes the JSON file.
@@ -60,6 +62,9 @@ pub(crate) fn write(options: &Options, rounds: &[Round], alone: &Alone) -> Resul
     if let Some(delivery) = &alone.delivery {
         writeln!(out, "{delivery}")?;
     }
+    if let Some(http) = &alone.http {
+        write!(out, "{http}")?;
+    }
     let all = json!({
         "gate": gate,
         "latency": alone.latency,
@@ -67,6 +72,7 @@ pub(crate) fn write(options: &Options, rounds: &[Round], alone: &Alone) -> Resul
         "firing": alone.firing,
         "restore": alone.restore,
         "delivery": alone.delivery,
+        "http": alone.http,
         "setup": {
             "count": options.count,
             "partitions": options.partitions,

@@ -1,0 +1,121 @@
+//! Where dispatches are measured: Acteon in one process, with its API, on a broker.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use acteon_testkit::kafka::Kafka;
+use acteon_testkit::process::Process;
+use acteon_testkit::{acteon_bin, clock, free_port};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{CONNECTIONS, Kind};
+
+/// Longest wait for the start, and for the end.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// Time between two looks at whether it is ready.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Tenants of the actions, so that all partitions have some.
+const TENANTS: usize = CONNECTIONS;
+
+const RULES: &str = "rules:\n  - name: no-provider\n    condition: {field: action.action_type, eq: decided}\n    \
+                     action: {type: suppress}\n";
+
+pub(super) struct Place {
+    pub(super) name: &'static str,
+    pub(super) address: SocketAddr,
+    process: Process,
+    _dir: TempDir,
+}
+
+impl Place {
+    /// `acteon dev`.
+    pub(super) fn embedded(partitions: i32) -> Result<Self> {
+        let dir = TempDir::with_prefix("acteon-bench-")?;
+        let port = configure(dir.path(), "", "http", partitions)?;
+        let process = Process::command(acteon_bin()?)
+            .args(["dev", "--broker-port", "0", "-c"])
+            .arg(dir.path().join("acteon.toml"))
+            .arg("--data-dir")
+            .arg(dir.path().join("data"))
+            .start()?;
+        Ok(Self { name: "embedded broker", address: (Ipv4Addr::LOCALHOST, port).into(), process, _dir: dir })
+    }
+
+    /// `acteon run` with all roles, on Kafka.
+    pub(super) fn kafka(broker: &Kafka, partitions: i32) -> Result<Self> {
+        let dir = TempDir::with_prefix("acteon-bench-")?;
+        let kafka = format!("[kafka]\n\"bootstrap.servers\" = \"{}\"\n", broker.bootstrap());
+        let port = configure(dir.path(), &kafka, "http", partitions)?;
+        let config = dir.path().join("acteon.toml");
+        let mut apply = Process::command(acteon_bin()?).args(["topology", "apply", "-c"]).arg(&config).start()?;
+        let status = apply.wait(TIMEOUT)?;
+        ensure!(status.success(), "`acteon topology apply` failed:\n{}", apply.tail());
+        let process = Process::command(acteon_bin()?).args(["run", "-c"]).arg(&config).start()?;
+        Ok(Self { name: "Apache Kafka", address: (Ipv4Addr::LOCALHOST, port).into(), process, _dir: dir })
+    }
+
+    pub(super) fn wait_until_ready(&mut self) -> Result<()> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let url = format!("http://{}/ready", self.address);
+        let deadline = clock::now() + TIMEOUT;
+        loop {
+            let answer = runtime.block_on(client.get(&url).send());
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            ensure!(self.process.is_running(), "it has ended:\n{}", self.process.tail());
+            ensure!(clock::now() < deadline, "not ready after {TIMEOUT:?}:\n{}", self.process.tail());
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The bytes of a request: one action, or a batch of them.
+    pub(super) fn request(&self, kind: Kind, number: usize, batch: usize) -> Vec<u8> {
+        let action = json!({
+            "namespace": "bench",
+            "tenant": format!("tenant-{}", number % TENANTS),
+            "provider": "log",
+            "action_type": kind.action_type(),
+            "payload": {"to": "someone@example.com", "subject": "A subject of usual length", "value": number},
+        });
+        let (path, body) =
+            if batch == 1 { ("/v1/dispatch", action) } else { ("/v1/dispatch/batch", vec![action; batch].into()) };
+        let body = body.to_string();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        [head.into_bytes(), body.into_bytes()].concat()
+    }
+
+    /// User and system time of the process.
+    pub(super) fn cpu(&self) -> Result<Duration> {
+        Ok(self.process.usage().context("the process has ended")?.cpu)
+    }
+
+    /// Ends it gracefully.
+    pub(super) fn stop(mut self) -> Result<()> {
+        let status = self.process.terminate(TIMEOUT)?;
+        ensure!(status.success(), "ended with {status}:\n{}", self.process.tail());
+        Ok(())
+    }
+}
+
+/// Writes configuration and rules into `dir`; returns the API's port.
+fn configure(dir: &Path, kafka: &str, prefix: &str, partitions: i32) -> Result<u16> {
+    let (port, rules) = (free_port()?, dir.join("rules"));
+    std::fs::create_dir(&rules)?;
+    std::fs::write(rules.join("rules.yaml"), RULES)?;
+    let text = format!(
+        "{kafka}[topology]\nprefix = \"{prefix}\"\npartitions = {partitions}\n[processor]\nstate_dir = {:?}\n\
+         [rules]\ndirectory = {rules:?}\n[server]\nport = {port}\n[[providers]]\nname = \"log\"\ntype = \"log\"\n",
+        dir.join("state"),
+    );
+    std::fs::write(dir.join("acteon.toml"), text)?;
+    Ok(port)
+}
