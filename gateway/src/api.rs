@@ -16,24 +16,31 @@
 mod analytics;
 mod audit;
 mod body;
+mod chains;
 mod commands;
 mod dispatch;
 mod error;
 mod limits;
 pub(crate) mod openapi;
 mod params;
+mod providers;
 mod routes;
 mod rules;
 mod send;
+mod stream;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub(crate) use error::ApiError;
 pub(crate) use limits::method_not_allowed;
 pub(crate) use routes::router;
 pub(crate) use send::Desk;
 
+use crate::Component;
+use crate::stream::{StreamLimits, Streams};
+use crate::view::Tables;
 use crate::view::audit::AuditView;
+use acteon_topology::KafkaConfig;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -45,11 +52,13 @@ pub struct ApiLimits {
     pub max_concurrent: usize,
     /// How long a dispatch waits for its outcome where the request does not say.
     pub wait: Duration,
+    /// Most event streams that are open at a time.
+    pub streams: StreamLimits,
 }
 
 impl Default for ApiLimits {
     fn default() -> Self {
-        Self { max_concurrent: 5_000, wait: Duration::from_secs(30) }
+        Self { max_concurrent: 5_000, wait: Duration::from_secs(30), streams: StreamLimits::default() }
     }
 }
 
@@ -63,12 +72,21 @@ struct Shared {
     limits: ApiLimits,
     permits: Semaphore,
     audit: OnceLock<AuditView>,
+    streams: OnceLock<Streams>,
+    tables: OnceLock<Tables>,
 }
 
 impl Api {
     pub(crate) fn new(limits: ApiLimits) -> Self {
         let permits = Semaphore::new(limits.max_concurrent);
-        Self(Arc::new(Shared { desk: OnceLock::new(), limits, permits, audit: OnceLock::new() }))
+        Self(Arc::new(Shared {
+            desk: OnceLock::new(),
+            limits,
+            permits,
+            audit: OnceLock::new(),
+            streams: OnceLock::new(),
+            tables: OnceLock::new(),
+        }))
     }
 
     /// From now on requests are taken. Only the first call counts.
@@ -81,9 +99,7 @@ impl Api {
     /// # Errors
     /// The process is still starting.
     pub(crate) fn desk(&self) -> Result<&Desk, ApiError> {
-        self.0.desk.get().ok_or_else(|| {
-            ApiError::unavailable("STARTING", "this gateway is still starting: see /ready").retry_after(1)
-        })
+        self.0.desk.get().ok_or_else(starting)
     }
 
     /// As [`Api::desk`], for `/ready`.
@@ -100,4 +116,47 @@ impl Api {
     pub(crate) fn audit_view(&self) -> Option<&AuditView> {
         self.0.audit.get()
     }
+
+    /// From now on streams are opened of what a topic tells. Only the first call counts.
+    pub(crate) fn open_streams(&self, kafka: &KafkaConfig, topic: &str) {
+        self.0.streams.get_or_init(|| Streams::new(kafka, topic, self.0.limits.streams));
+    }
+
+    /// The event streams.
+    ///
+    /// # Errors
+    /// The process is still starting.
+    pub(crate) fn streams(&self) -> Result<&Streams, ApiError> {
+        self.0.streams.get().ok_or_else(starting)
+    }
+
+    /// From now on what the tables hold is told. Only the first call counts.
+    pub(crate) fn open_tables(&self, tables: Tables) {
+        self.0.tables.set(tables).ok();
+    }
+
+    /// The tables in memory.
+    ///
+    /// # Errors
+    /// The process is still starting.
+    pub(crate) fn tables(&self) -> Result<&Tables, ApiError> {
+        self.0.tables.get().ok_or_else(starting)
+    }
+
+    /// How all views are doing, for `/ready`.
+    pub(crate) fn view_components(&self) -> Vec<Component> {
+        let audit = self.0.audit.get().map(AuditView::component);
+        audit.into_iter().chain(self.0.tables.get().into_iter().flat_map(Tables::components)).collect()
+    }
+
+    /// Ends all streams.
+    pub(crate) fn close_streams(&self) {
+        if let Some(streams) = self.0.streams.get() {
+            streams.close();
+        }
+    }
+}
+
+fn starting() -> ApiError {
+    ApiError::unavailable("STARTING", "this gateway is still starting: see /ready").retry_after(1)
 }

@@ -30,7 +30,7 @@ pub enum Error {
     #[error("the Kafka properties are refused: {0}")]
     Producer(String),
     /// The operating system gives no thread.
-    #[error("no thread to follow the outcomes: {0}")]
+    #[error("no thread to follow the log: {0}")]
     Thread(io::Error),
     /// The process already has a metrics recorder, or its buckets are wrong.
     #[error("can't set up metrics: {0}")]

@@ -12,6 +12,9 @@
 //! | `POST /v1/audit/{action_id}/replay` | the action is sent again, with `replayed_from` among its labels |
 //! | `POST /v1/audit/replay` | the same for all of a page |
 //! | `GET /v1/analytics` | volume, outcomes, action types, latency or error rate by the hour, day, week or month |
+//! | `GET /v1/stream`, `GET /v1/subscribe/{entity}/{id}` | events as they happen, over server-sent events, from any position in the log on |
+//! | `GET /v1/providers/health`, `GET /v1/circuit-breakers` | how providers' calls fare, and how their circuits stand |
+//! | `/v1/chains/definitions…`, `/v1/chains/{id}/history`, `…/dag` | chains as people look at them |
 //! | `GET /health` | 200 while the process serves: `{"status":"ok","metrics":{…}}` |
 //! | `GET /ready` | 200 when everything is caught up, else 503; either way with the reasons |
 //! | `GET /metrics` | the counters as JSON |
@@ -31,6 +34,7 @@ mod probe;
 mod routes;
 mod rules;
 mod server;
+mod stream;
 mod swagger;
 pub mod view;
 
@@ -40,3 +44,4 @@ pub use metrics::Metrics;
 pub use probe::{Component, Probes, Readiness, TaskReadiness};
 pub use rules::{ReloadError, Reloaded, RuleBook};
 pub use server::{Gateway, Sources};
+pub use stream::StreamLimits;

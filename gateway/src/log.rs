@@ -2,9 +2,11 @@
 //! through [`Waiting`].
 
 mod kafka;
+mod reader;
 mod waiting;
 
 pub(crate) use kafka::KafkaLog;
+pub(crate) use reader::{Found, LogReader, ReadError};
 pub(crate) use waiting::{Asks, Identity, Pending, Refused, Reply, Waiting};
 
 /// Where a record goes.

@@ -1,6 +1,5 @@
 use crate::api::openapi;
 use crate::api::{self, Api, ApiError};
-use crate::view::audit::AuditView;
 use crate::{Component, Metrics, Probes, Readiness, counters, swagger};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
@@ -69,7 +68,7 @@ async fn health(State(shared): State<Shared>) -> Json<Health> {
 async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<Readiness>) {
     let mut components = (shared.probes.readiness)().components;
     components.extend(shared.api.as_ref().map(component));
-    components.extend(shared.api.as_ref().and_then(Api::audit_view).map(AuditView::component));
+    components.extend(shared.api.iter().flat_map(Api::view_components));
     let readiness = Readiness::of(components);
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness))

@@ -1,5 +1,6 @@
 use crate::api::{Api, ApiLimits, Desk};
 use crate::log::{KafkaLog, Waiting};
+use crate::view::Tables;
 use crate::view::audit::AuditView;
 use crate::{Error, Metrics, Probes, RuleBook, routes};
 use acteon_topology::{KafkaConfig, Names};
@@ -58,6 +59,7 @@ impl Gateway {
         let (stop, mut stopped) = watch::channel(false);
         let api = limits.map(Api::new);
         let router = routes::router(probes, metrics.clone(), api.clone());
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let listener = listener.tap_io(|stream| {
             // An answer must not wait for the acknowledgement of the one before. Without it, it only comes later.
             stream.set_nodelay(true).ok();
@@ -67,7 +69,7 @@ impl Gateway {
                 // An error means that the sender is gone, which is the end as well.
                 stopped.wait_for(|stop| *stop).await.ok();
             };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(shutdown).await {
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(shutdown).await {
                 tracing::error!(%error, "http server failed");
             }
         });
@@ -91,6 +93,8 @@ impl Gateway {
         if let Some(api) = &self.api {
             // First: once the API is open, `/ready` says so unless the view still catches up.
             api.open_audit(audit);
+            api.open_tables(Tables::start(kafka, names).map_err(Error::Thread)?);
+            api.open_streams(kafka, names.audit());
             let waiting = Arc::new(Waiting::new(names.actions(), names.results()));
             let log = KafkaLog::start(kafka, names, &waiting)?;
             api.open(Desk::new(Box::new(log), waiting, rules));
@@ -107,6 +111,10 @@ impl Gateway {
     /// Takes no new connection and waits at most `timeout` for the running requests; what is left is cut off.
     pub async fn stop(mut self, timeout: Duration) {
         self.stop.send_replace(true);
+        if let Some(api) = &self.api {
+            // They have no end of their own.
+            api.close_streams();
+        }
         if tokio::time::timeout(timeout, &mut self.serving).await.is_err() {
             tracing::warn!(?timeout, "http requests cut off at shutdown");
         }

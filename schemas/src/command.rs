@@ -227,6 +227,9 @@ pub enum CommandKind {
     ShowChain {
         /// Its id.
         chain_id: String,
+        /// Whether to tell the definition that it began with as well.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        with_definition: bool,
     },
     /// Set a quota: a new one, or another in the place of the one with its id.
     SetQuota {

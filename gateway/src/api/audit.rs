@@ -104,13 +104,7 @@ impl Api {
         let view = self.audit_view().ok_or_else(|| {
             ApiError::unavailable("STARTING", "this gateway is still starting: see /ready").retry_after(1)
         })?;
-        let progress = view.progress();
-        if progress.caught_up {
-            return Ok(view);
-        }
-        let why = progress.trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
-        let message = format!("the audit view still reads what is in the log; {} offsets are left{why}", progress.lag);
-        Err(ApiError::unavailable("CATCHING_UP", message).retry_after(1))
+        view.progress().unready("audit view").map_or(Ok(view), |message| Err(ApiError::catching_up(message)))
     }
 }
 

@@ -17,7 +17,7 @@ mod silences;
 mod tests;
 
 use super::{Api, ApiError};
-use acteon_schemas::Page;
+use acteon_schemas::{CommandKind, Page};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -90,4 +90,13 @@ impl MaybeScope {
         };
         Ok(Scope { namespace: find(self.namespace, "namespace")?, tenant: find(self.tenant, "tenant")? })
     }
+}
+
+/// Asks a question of a tenant's processor, and gives the answer.
+///
+/// # Errors
+/// The processor refuses, or does not answer.
+pub(super) async fn ask_for(api: &Api, namespace: &str, tenant: &str, kind: CommandKind) -> Result<Value, ApiError> {
+    let scope = Scope { namespace: namespace.to_owned(), tenant: tenant.to_owned() };
+    ask::ask(api, scope, kind).await?.value()
 }

@@ -69,6 +69,11 @@ impl ApiError {
         Self { retryable: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message) }
     }
 
+    /// A view has not read the log to its end yet.
+    pub(crate) fn catching_up(message: String) -> Self {
+        Self::unavailable("CATCHING_UP", message).retry_after(1)
+    }
+
     /// The same with a time after which to try again, in seconds.
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retryable = true;

@@ -1,6 +1,6 @@
 //! All routes of the API.
 
-use super::{Api, analytics, audit, commands, dispatch, limits, rules};
+use super::{Api, analytics, audit, chains, commands, dispatch, limits, providers, rules, stream};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use utoipa::openapi::OpenApi;
@@ -14,6 +14,9 @@ pub(crate) fn router(api: &Api) -> (Router, OpenApi) {
         .merge(audit::routes())
         .merge(analytics::routes())
         .merge(rules::routes())
+        .merge(chains::routes())
+        .merge(providers::routes())
+        .merge(stream::routes())
         .layer(from_fn_with_state(api.clone(), limits::guard))
         .with_state(api.clone())
         .split_for_parts()

@@ -33,7 +33,7 @@ impl Api {
     ///
     /// # Errors
     /// 503 until it is known.
-    fn definitions(&self) -> Result<Arc<Definitions>, ApiError> {
+    pub(crate) fn definitions(&self) -> Result<Arc<Definitions>, ApiError> {
         self.desk()?.rules().definitions().ok_or_else(|| {
             ApiError::unavailable("STARTING", "no rules have been published yet: does a processor run?").retry_after(1)
         })

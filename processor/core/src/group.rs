@@ -13,6 +13,7 @@ mod flush;
 mod head;
 mod notification;
 
+pub use command::{GroupSummary, group_of};
 pub(crate) use command::{flush, list, show};
 
 use crate::action::Arrival;
@@ -108,7 +109,9 @@ pub(crate) fn capture<S: State, E: Effects>(
     let full = group.pending as usize >= asked.max_size;
     let notify_at = time::rfc3339(if full { turn.now } else { group.due });
     let group_id = group.id.to_string();
-    let mut details = json!({"group_id": group_id, "group_size": group.size, "notify_at": notify_at});
+    let mut details = json!({
+        "group_id": group_id, "group_key": group.group_key, "group_size": group.size, "notify_at": notify_at,
+    });
     if let Some(replaced) = replaced {
         details["replaces"] = json!(replaced);
     }

@@ -51,6 +51,7 @@ pub use definitions::{Definitions, DefinitionsError, Parts};
 pub use effect::{Effects, OtherDeadLetter, Recorder};
 pub use event::MachineError;
 pub use explain::{ExplainError, Explanation, explain};
+pub use group::{GroupSummary, group_of};
 pub use input::{Input, InputKind, Task};
 pub use keys::due_at;
 pub use partition_clock::PartitionClock;

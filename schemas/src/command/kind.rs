@@ -84,7 +84,7 @@ impl CommandKind {
             Self::CancelChain { chain_id, .. }
             | Self::PauseChain { chain_id }
             | Self::ResumeChain { chain_id }
-            | Self::ShowChain { chain_id } => check_name("chain_id", chain_id, MAX_NAME_BYTES),
+            | Self::ShowChain { chain_id, .. } => check_name("chain_id", chain_id, MAX_NAME_BYTES),
             Self::DeleteQuota { quota_id } => check_name("quota_id", quota_id, MAX_NAME_BYTES),
             Self::UpdateSilence { silence_id, .. } | Self::DeleteSilence { silence_id } => {
                 check_name("silence_id", silence_id, MAX_NAME_BYTES)

@@ -103,7 +103,9 @@ impl Operator for Chains {
             Self::List { ask, status, part } => {
                 ask.list(CommandKind::ListChains { status: status.clone(), page: part.page() }, &COLUMNS)
             }
-            Self::Show { ask, chain_id } => ask.act(CommandKind::ShowChain { chain_id: chain_id.clone() }),
+            Self::Show { ask, chain_id } => {
+                ask.act(CommandKind::ShowChain { chain_id: chain_id.clone(), with_definition: false })
+            }
             Self::Start { ask, chain, action } => {
                 let action = belonging(ask, input::file(action)?);
                 ask.act(CommandKind::StartChain { chain: chain.clone(), action })

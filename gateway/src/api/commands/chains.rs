@@ -67,7 +67,7 @@ async fn show(
     Segments(chain_id): Segments<String>,
     Params(scope): Params<Scope>,
 ) -> Result<Answer, ApiError> {
-    ask(&api, scope, CommandKind::ShowChain { chain_id }).await
+    ask(&api, scope, CommandKind::ShowChain { chain_id, with_definition: false }).await
 }
 
 /// Calls a chain off

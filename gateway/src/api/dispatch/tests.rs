@@ -175,7 +175,7 @@ async fn a_batch_has_limits() {
 
 #[tokio::test]
 async fn more_requests_than_the_limit_are_refused() {
-    let limits = ApiLimits { max_concurrent: 1, wait: Duration::from_secs(30) };
+    let limits = ApiLimits { max_concurrent: 1, ..ApiLimits::default() };
     let server = std::sync::Arc::new(Server::with(limits, Some(fate)).await);
     let first = std::sync::Arc::clone(&server);
     let first = tokio::spawn(async move { first.post("/v1/dispatch?wait=2s", &action("written")).await });

@@ -4,7 +4,7 @@ mod reader;
 mod start;
 
 use super::{AuditBatch, AuditStore, StoreError};
-use crate::clock;
+use crate::{Component, clock};
 use acteon_topology::KafkaConfig;
 use rdkafka::error::KafkaError;
 use reader::{Read, Reader};
@@ -39,6 +39,22 @@ pub struct Progress {
     pub lag: i64,
     /// Why nothing is read at the moment, if that is so.
     pub trouble: Option<String>,
+}
+
+impl Progress {
+    /// The same for `/ready`.
+    pub(crate) fn component(self, name: &str) -> Component {
+        let lag = format!("{} offsets behind the log", self.lag);
+        let reason = self.trouble.map_or_else(|| lag.clone(), |trouble| format!("{lag}; {trouble}"));
+        Component { name: name.to_owned(), ready: self.caught_up, reason, tasks: Vec::new() }
+    }
+
+    /// Why nothing can be answered, if that is so.
+    pub(crate) fn unready(self, name: &str) -> Option<String> {
+        let why = self.trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        let message = || format!("the {name} still reads what is in the log; {} offsets are left{why}", self.lag);
+        (!self.caught_up).then(message)
+    }
 }
 
 #[derive(Default)]

@@ -53,10 +53,7 @@ impl AuditView {
 impl AuditView {
     /// How it is doing, for `/ready`. Being away from Kafka for a while is no reason to answer nothing.
     pub(crate) fn component(&self) -> Component {
-        let Progress { caught_up, lag, trouble } = self.progress();
-        let lag = format!("{lag} offsets behind the log");
-        let reason = trouble.map_or_else(|| lag.clone(), |trouble| format!("{lag}; {trouble}"));
-        Component { name: "audit view".to_owned(), ready: caught_up, reason, tasks: Vec::new() }
+        self.progress().component("audit view")
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn carry_out<S: State, E: Effects>(
         CommandKind::ResumeChain { chain_id } => pause(turn, scope, chain_id, false),
         CommandKind::Signal { chain_id, signal: name, payload } => signal(turn, scope, chain_id, name, payload),
         CommandKind::ListChains { status, page } => list(turn.state, scope.0, scope.1, status.as_deref(), page),
-        CommandKind::ShowChain { chain_id } => show(turn.state, scope.0, scope.1, chain_id),
+        CommandKind::ShowChain { chain_id, with_definition } => show(turn.state, scope, chain_id, *with_definition),
         other => Ok(Reply::invalid(format!("`{}` is not about chains", other.name()))),
     }
 }
@@ -122,7 +122,7 @@ fn act<S: State, E: Effects>(
         Some(Some(refused)) => return Ok(refused),
         Some(None) => {}
     }
-    show(turn.state, namespace, tenant, chain_id)
+    show(turn.state, (namespace, tenant), chain_id, false)
 }
 
 impl<S: State, E: Effects> Run<'_, '_, S, E> {
@@ -186,7 +186,12 @@ fn signal<S: State, E: Effects>(
 }
 
 /// `show_chain`.
-fn show<S: State>(state: &mut S, namespace: &str, tenant: &str, chain_id: &str) -> Result<Reply, StateError> {
+fn show<S: State>(
+    state: &mut S,
+    (namespace, tenant): (&str, &str),
+    chain_id: &str,
+    with_definition: bool,
+) -> Result<Reply, StateError> {
     let found = match Uuid::try_parse(chain_id) {
         Ok(id) => kept::get(state, namespace, tenant, &id)?,
         Err(_) => None,
@@ -195,7 +200,11 @@ fn show<S: State>(state: &mut S, namespace: &str, tenant: &str, chain_id: &str) 
         return Ok(Reply::not_found(format!("no chain `{chain_id}` in {namespace}/{tenant}")));
     };
     let definition = view::definition(state, &head)?;
-    Ok(Reply::done(view::detail(state, &head, &definition)?))
+    let mut shown = view::detail(state, &head, &definition)?;
+    if with_definition {
+        shown["definition"] = json!(definition);
+    }
+    Ok(Reply::done(shown))
 }
 
 /// `list_chains`.

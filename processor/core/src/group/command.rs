@@ -9,6 +9,7 @@ use crate::state::{State, StateError};
 use crate::time;
 use crate::turn::Turn;
 use acteon_schemas::Page;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 /// Most events that `show_group` tells of: its answer is one record.
@@ -77,6 +78,33 @@ fn shown(group: &Group) -> Value {
         "notify_at": group.tells.then(|| time::rfc3339(group.due)),
         "created_at": time::rfc3339(group.created_at),
     })
+}
+
+/// A group, as a view of all groups keeps it.
+#[derive(Debug, Clone)]
+pub struct GroupSummary {
+    /// Scope.
+    pub namespace: String,
+    /// Scope.
+    pub tenant: String,
+    /// Its id.
+    pub group_id: String,
+    /// Its fields and their values, for people.
+    pub group_key: String,
+    /// As `list_groups` shows it, as JSON.
+    pub shown: Box<RawValue>,
+}
+
+/// The group that an entry of [`Store::Group`] holds.
+///
+/// # Errors
+/// The entry can't be decoded.
+pub fn group_of(entry: &[u8]) -> Result<GroupSummary, StateError> {
+    let group = Group::decode(entry)?;
+    let broken = |_| StateError::Corrupt { store: Store::Group.name(), problem: "it can't be shown" };
+    let shown = to_raw_value(&shown(&group)).map_err(broken)?;
+    let Group { namespace, tenant, id, group_key, .. } = group;
+    Ok(GroupSummary { namespace, tenant, group_id: id.to_string(), group_key, shown })
 }
 
 /// `list_groups`.
