@@ -28,6 +28,7 @@ pub(crate) use show::shown;
 
 use acteon_connectors::{DeliveryLimits, EgressPolicy, ProviderConfig, TemplateLibrary};
 use acteon_core::Secrets;
+use acteon_gateway::StreamLimits;
 use acteon_schemas::{CircuitDefinition, StateMachineDefinition, TimeIntervalDefinition};
 use acteon_topology::{KafkaConfig, Names, Settings};
 use problem::Report;
@@ -95,6 +96,8 @@ pub(crate) struct Server {
     pub(crate) shutdown_timeout: Duration,
     /// Most requests that the HTTP API works on at a time.
     pub(crate) max_concurrent_dispatch: usize,
+    /// Most event streams that are open at a time.
+    pub(crate) streams: StreamLimits,
     /// What links to it begin with, where it is reached by another address than its own.
     pub(crate) external_url: Option<String>,
 }

@@ -93,9 +93,11 @@ impl Http {
         let starting = runtime.spawn(signals::exit_while_starting(signals));
         let running = Arc::new(Running::new(roles));
         let (host, port) = (&config.server.host, config.server.port);
-        let limits = roles
-            .contains(&Role::Gateway)
-            .then(|| ApiLimits { max_concurrent: config.server.max_concurrent_dispatch, ..ApiLimits::default() });
+        let limits = roles.contains(&Role::Gateway).then(|| ApiLimits {
+            max_concurrent: config.server.max_concurrent_dispatch,
+            streams: config.server.streams,
+            ..ApiLimits::default()
+        });
         let gateway = runtime.block_on(Gateway::start(host, port, running.probes(), metrics, limits))?;
         Ok(Self { runtime, running, gateway: Some(gateway), starting })
     }

@@ -29,7 +29,6 @@ const SECTIONS: &[(&str, &str)] = &[
 
 /// Keys inside sections that this version knows.
 const KEYS: &[(&str, &str)] = &[
-    ("server.max_sse_connections_per_tenant", "not part of this version: use `acteon tail`"),
     ("server.cors_allowed_origins", "not part of this version"),
     ("audit.enabled", "every decision is audited"),
     ("audit.backend", AUDIT),

@@ -44,6 +44,8 @@ pub(super) struct RawServer {
     pub(super) shutdown_timeout_seconds: Option<u64>,
     pub(super) external_url: Option<String>,
     pub(super) max_concurrent_dispatch: Option<u64>,
+    pub(super) max_sse_connections: Option<u64>,
+    pub(super) max_sse_connections_per_tenant: Option<u64>,
     pub(super) approval_secret: Option<String>,
     pub(super) approval_keys: Vec<RawApprovalKey>,
 }

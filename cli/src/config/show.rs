@@ -16,6 +16,8 @@ pub(crate) fn shown(config: &Config) -> Value {
             "port": server.port,
             "shutdown_timeout_seconds": server.shutdown_timeout.as_secs(),
             "max_concurrent_dispatch": server.max_concurrent_dispatch,
+            "max_sse_connections": server.streams.total,
+            "max_sse_connections_per_tenant": server.streams.per_tenant,
         },
         "kafka": kafka.redacted(),
         "topology": {

@@ -7,6 +7,7 @@ use super::providers::{self, TypeKeys};
 use super::raw::{RawAudit, RawConfig, RawEgress, RawExecutor, RawProcessor, RawRules, RawServer, RawTopology};
 use super::{Audit, Chains, Config, Overrides, Processor, Rules, Server, Topology, circuits, kafka, named, secrets};
 use acteon_connectors::{DeliveryLimits, EgressPolicy, Error as ConnectorsError, MAX_HEALTH_INTERVAL, TemplateLibrary};
+use acteon_gateway::StreamLimits;
 use acteon_topology::{Names, Settings, Topology as Topics};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -20,6 +21,8 @@ const DEFAULT_MAX_WORKERS: usize = 4;
 const MAX_SHUTDOWN_SECONDS: u64 = 3_600;
 /// Most requests of the HTTP API that may be worked on at a time.
 const MAX_CONCURRENT_REQUESTS: u64 = 1_000_000;
+/// Most event streams that may be open at a time.
+const MAX_STREAMS: u64 = 1_000_000;
 /// Longest time that anything is kept, in seconds: 100 years.
 const MAX_LIFETIME_SECONDS: u64 = 100 * 366 * 24 * 3600;
 /// Most recurring actions that a tenant may be allowed.
@@ -136,6 +139,7 @@ impl Check<'_, '_> {
     }
 
     fn server(&mut self, raw: RawServer, overrides: &Overrides) -> Server {
+        let streams = self.streams(&raw);
         let host = overrides.host.clone().or(raw.host).unwrap_or_else(|| "127.0.0.1".to_owned());
         if host.trim().is_empty() {
             self.error("server.host", "is empty; use 127.0.0.1, or 0.0.0.0 to be reached from outside");
@@ -149,12 +153,25 @@ impl Check<'_, '_> {
             1..=MAX_CONCURRENT_REQUESTS,
         );
         Server {
+            streams,
             max_concurrent_dispatch: usize::try_from(most).unwrap_or(usize::MAX),
             external_url: self.external_url(raw.external_url),
             host,
             port: overrides.port.or(raw.port).unwrap_or(8080),
             shutdown_timeout: Duration::from_secs(seconds),
         }
+    }
+
+    fn streams(&mut self, raw: &RawServer) -> StreamLimits {
+        let default = StreamLimits::default();
+        let mut most = |key: &str, given: Option<u64>, default: usize| {
+            let found = self.number(key, given, default as u64, 1..=MAX_STREAMS);
+            usize::try_from(found).unwrap_or(usize::MAX)
+        };
+        let total = most("server.max_sse_connections", raw.max_sse_connections, default.total);
+        let given = raw.max_sse_connections_per_tenant;
+        let per_tenant = most("server.max_sse_connections_per_tenant", given, default.per_tenant);
+        StreamLimits { total, per_tenant, ..default }
     }
 
     /// What links begin with, without a slash at its end.

@@ -71,6 +71,11 @@ impl Dev {
         self.process.stdout() + &self.process.stderr()
     }
 
+    /// Ends the process without a warning.
+    pub(crate) fn kill(mut self) {
+        self.process.kill_9().unwrap();
+    }
+
     pub(crate) fn stop(mut self) {
         let status = self.process.terminate(LIMIT).unwrap();
         assert!(status.success(), "{status}\n{}", self.process.tail());

@@ -1,6 +1,7 @@
 //! The binary, run as a user runs it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod audit;
 mod aws_pipeline;
 mod check;
 mod circuits;
@@ -20,4 +21,5 @@ mod pipelines;
 mod policy;
 mod scenarios;
 mod start;
+mod stream;
 mod support;

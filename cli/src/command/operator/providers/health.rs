@@ -2,18 +2,15 @@
 
 use crate::clock::{self, Stopwatch};
 use crate::config::Config;
-use acteon_schemas::{FleetHealth, MAX_HEALTH_AGE_MS, ProviderHealthTable};
-use acteon_topology::{Follower, From, Next};
+use acteon_gateway::view::health::read_health;
+use acteon_schemas::FleetHealth;
 use anyhow::{Result, bail};
-use rdkafka::Message as _;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::time;
 
-/// How long one look for a record takes.
-const POLL: Duration = Duration::from_millis(50);
 /// Longest that the records are read for.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
@@ -30,22 +27,11 @@ pub(super) fn read(config: &Config) -> BTreeMap<String, FleetHealth> {
 }
 
 fn fleet(config: &Config) -> Result<BTreeMap<String, FleetHealth>> {
-    let (topic, now) = (config.topology.names.provider_health(), clock::now_ms());
-    // What is older says nothing any more.
-    let mut follower = Follower::start(&config.kafka, topic, From::Time(now.saturating_sub(MAX_HEALTH_AGE_MS)))?;
-    let (mut table, clock) = (ProviderHealthTable::default(), Stopwatch::start());
-    loop {
-        match follower.next(POLL)? {
-            Next::Record(record) => {
-                let key = String::from_utf8_lossy(record.key().unwrap_or_default()).into_owned();
-                if let Err(error) = table.take(&key, record.payload()) {
-                    tracing::warn!(key, offset = record.offset(), %error, "provider health can't be read");
-                }
-            }
-            Next::End => return Ok(table.fleet(now)),
-            Next::Nothing if clock.elapsed() > READ_LIMIT => bail!("{topic} was not read to its end in {READ_LIMIT:?}"),
-            Next::Nothing => {}
-        }
+    let (names, now, clock) = (&config.topology.names, clock::now_ms(), Stopwatch::start());
+    let table = read_health(&config.kafka, names, now, || clock.elapsed() > READ_LIMIT)?;
+    match table {
+        Some(table) => Ok(table.fleet(now)),
+        None => bail!("{} was not read to its end in {READ_LIMIT:?}", names.provider_health()),
     }
 }
 
