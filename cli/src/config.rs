@@ -7,6 +7,7 @@ mod background;
 mod chains;
 mod circuits;
 mod fields;
+mod ingest;
 mod kafka;
 mod keys;
 mod legacy;
@@ -22,6 +23,7 @@ mod validate;
 
 pub(crate) use background::Recurring;
 pub(crate) use chains::Chains;
+pub(crate) use ingest::Ingest;
 pub(crate) use problem::{Problem, Severity};
 pub(crate) use secrets::{VARIABLE as APPROVAL_SECRET_VARIABLE, parse as approval_key};
 pub(crate) use show::shown;
@@ -75,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) circuits: BTreeMap<String, CircuitDefinition>,
     /// `[retention] event_ttl_seconds`; the core's default where absent.
     pub(crate) event_ttl_seconds: Option<u64>,
+    /// `[[ingest]]` and `[alertmanager]`.
+    pub(crate) ingest: Ingest,
     /// Never shown and never published.
     pub(crate) secrets: Secrets,
 }

@@ -148,7 +148,8 @@ impl Services {
             let _entered = http.runtime.enter();
             let store = SqliteAuditStore::open(&audit_view(config))?;
             let audit = AuditView::start(&config.kafka, names.audit(), Arc::new(store), AUDIT_SWEEP)?;
-            gateway.open(Sources { kafka: &config.kafka, names, rules, audit })?;
+            let intakes = config.ingest.intakes.clone();
+            gateway.open(Sources { kafka: &config.kafka, names, rules, audit, intakes })?;
         }
         Ok(Self { http, reloader, shutdown_timeout: config.server.shutdown_timeout })
     }

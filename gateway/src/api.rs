@@ -20,6 +20,7 @@ mod chains;
 mod commands;
 mod dispatch;
 mod error;
+mod ingest;
 mod limits;
 pub(crate) mod openapi;
 mod params;
@@ -37,9 +38,11 @@ pub(crate) use routes::router;
 pub(crate) use send::Desk;
 
 use crate::Component;
+use crate::clock;
+use crate::intake::Intakes;
 use crate::stream::{StreamLimits, Streams};
 use crate::view::Tables;
-use crate::view::audit::AuditView;
+use crate::view::audit::{AuditView, rfc3339};
 use acteon_topology::KafkaConfig;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -74,6 +77,9 @@ struct Shared {
     audit: OnceLock<AuditView>,
     streams: OnceLock<Streams>,
     tables: OnceLock<Tables>,
+    intakes: OnceLock<Intakes>,
+    /// Milliseconds since 1970.
+    started_at: i64,
 }
 
 impl Api {
@@ -86,6 +92,8 @@ impl Api {
             audit: OnceLock::new(),
             streams: OnceLock::new(),
             tables: OnceLock::new(),
+            intakes: OnceLock::new(),
+            started_at: clock::now_ms(),
         }))
     }
 
@@ -110,6 +118,16 @@ impl Api {
     /// From now on questions for audit records are answered. Only the first call counts.
     pub(crate) fn open_audit(&self, view: AuditView) {
         self.0.audit.set(view).ok();
+    }
+
+    /// From now on what these make actions of is taken. Only the first call counts.
+    pub(crate) fn open_intakes(&self, intakes: Intakes) {
+        self.0.intakes.set(intakes).ok();
+    }
+
+    /// When this process began to serve (RFC 3339).
+    pub(crate) fn started_at(&self) -> Option<String> {
+        rfc3339(self.0.started_at)
     }
 
     /// The audit view, where there is one.

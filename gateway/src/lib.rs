@@ -15,6 +15,8 @@
 //! | `GET /v1/stream`, `GET /v1/subscribe/{entity}/{id}` | events as they happen, over server-sent events, from any position in the log on |
 //! | `GET /v1/providers/health`, `GET /v1/circuit-breakers` | how providers' calls fare, and how their circuits stand |
 //! | `/v1/chains/definitions…`, `/v1/chains/{id}/history`, `…/dag` | chains as people look at them |
+//! | `POST /v1/ingest/{name}` | a webhook in the shape of others, made actions as configured |
+//! | `POST /api/v2/alerts` | alerts, as Prometheus sends them to Alertmanager; `/v1/dispatch/alertmanager` as Alertmanager sends them on |
 //! | `GET /health` | 200 while the process serves: `{"status":"ok","metrics":{…}}` |
 //! | `GET /ready` | 200 when everything is caught up, else 503; either way with the reasons |
 //! | `GET /metrics` | the counters as JSON |
@@ -28,6 +30,7 @@ mod api;
 mod clock;
 mod counters;
 mod error;
+pub mod intake;
 mod log;
 mod metrics;
 mod probe;

@@ -4,6 +4,7 @@ use crate::{Component, Metrics, Probes, Readiness, counters, swagger};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
+use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -29,6 +30,9 @@ pub(crate) fn router(probes: Probes, metrics: Metrics, api: Option<Api>) -> Rout
         .routes(routes!(ready))
         .routes(routes!(metrics_json))
         .routes(routes!(metrics_prometheus))
+        // Where Prometheus's own programs have them.
+        .route("/-/healthy", get(health))
+        .route("/-/ready", get(ready))
         .with_state(Shared { probes, metrics, api })
         .split_for_parts();
     let document = openapi::document(described, watched_described);

@@ -1,4 +1,5 @@
 use crate::api::{Api, ApiLimits, Desk};
+use crate::intake::Intakes;
 use crate::log::{KafkaLog, Waiting};
 use crate::view::Tables;
 use crate::view::audit::AuditView;
@@ -26,6 +27,8 @@ pub struct Sources<'s> {
     pub rules: Arc<dyn RuleBook>,
     /// Where questions for audit records are answered from.
     pub audit: AuditView,
+    /// What is taken in beside actions.
+    pub intakes: Intakes,
 }
 
 /// A running HTTP server. Dropping it stops it at once; [`Gateway::stop`] lets requests finish.
@@ -89,12 +92,13 @@ impl Gateway {
     /// # Errors
     /// Kafka does not answer, or lacks a topic.
     pub fn open(&self, sources: Sources<'_>) -> Result<(), Error> {
-        let Sources { kafka, names, rules, audit } = sources;
+        let Sources { kafka, names, rules, audit, intakes } = sources;
         if let Some(api) = &self.api {
             // First: once the API is open, `/ready` says so unless the view still catches up.
             api.open_audit(audit);
             api.open_tables(Tables::start(kafka, names).map_err(Error::Thread)?);
             api.open_streams(kafka, names.audit());
+            api.open_intakes(intakes);
             let waiting = Arc::new(Waiting::new(names.actions(), names.results()));
             let log = KafkaLog::start(kafka, names, &waiting)?;
             api.open(Desk::new(Box::new(log), waiting, rules));

@@ -3,6 +3,7 @@
 use super::background::{POLLING, RawBackground, RawQuotas, RawRetention};
 use super::chains::RawChains;
 use super::circuits::{RawCircuit, RawCircuitBreaker};
+use super::ingest::{RawAlertmanager, RawIngest, RawSignature};
 use super::problem::Report;
 use super::raw::{
     RawApprovalKey, RawAudit, RawConfig, RawConnectors, RawEgress, RawExecutor, RawLongRetry, RawProcessor, RawRedact,
@@ -66,6 +67,9 @@ fn known(path: &str) -> Option<&'static [&'static str]> {
         "templates" => fields::of::<TemplateDefinition>(),
         "profiles" => fields::of::<ProfileDefinition>(),
         "circuit_breaker" => fields::of::<RawCircuitBreaker>(),
+        "ingest" => fields::of::<RawIngest>(),
+        "alertmanager" => fields::of::<RawAlertmanager>(),
+        "ingest.signature" | "alertmanager.signature" => fields::of::<RawSignature>(),
         "providers.long_retry" => fields::of::<RawLongRetry>(),
         "chains" => fields::of::<RawChains>(),
         "chains.definitions" => fields::of::<ChainDefinition>(),

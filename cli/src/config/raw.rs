@@ -5,6 +5,7 @@
 use super::background::{RawBackground, RawQuotas, RawRetention};
 use super::chains::RawChains;
 use super::circuits::RawCircuitBreaker;
+use super::ingest::{RawAlertmanager, RawIngest};
 use acteon_connectors::{ProfileDefinition, TemplateDefinition};
 use acteon_schemas::{StateMachineDefinition, TimeIntervalDefinition};
 use serde::Deserialize;
@@ -33,6 +34,8 @@ pub(super) struct RawConfig {
     pub(super) templates: Vec<TemplateDefinition>,
     pub(super) profiles: Vec<ProfileDefinition>,
     pub(super) circuit_breaker: RawCircuitBreaker,
+    pub(super) ingest: Vec<RawIngest>,
+    pub(super) alertmanager: Option<RawAlertmanager>,
 }
 
 /// Not `Debug`: it holds secrets.

@@ -59,6 +59,11 @@ pub(crate) fn shown(config: &Config) -> Value {
         "state_machines": state_machines,
         "time_intervals": time_intervals,
     });
+    let (ingest, alertmanager) = config.ingest.shown();
+    shown["ingest"] = ingest;
+    if let Some(alertmanager) = alertmanager {
+        shown["alertmanager"] = alertmanager;
+    }
     if !config.circuits.is_empty() {
         shown["circuit_breaker"] = circuits::shown(&config.circuits);
     }

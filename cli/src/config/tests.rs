@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod circuits;
+mod ingest;
 mod long_retry;
 mod providers;
 mod stateful;

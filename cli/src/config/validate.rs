@@ -5,7 +5,9 @@ use super::keys::{Spans, nearest};
 use super::problem::Report;
 use super::providers::{self, TypeKeys};
 use super::raw::{RawAudit, RawConfig, RawEgress, RawExecutor, RawProcessor, RawRules, RawServer, RawTopology};
-use super::{Audit, Chains, Config, Overrides, Processor, Rules, Server, Topology, circuits, kafka, named, secrets};
+use super::{
+    Audit, Chains, Config, Overrides, Processor, Rules, Server, Topology, circuits, ingest, kafka, named, secrets,
+};
 use acteon_connectors::{DeliveryLimits, EgressPolicy, Error as ConnectorsError, MAX_HEALTH_INTERVAL, TemplateLibrary};
 use acteon_gateway::StreamLimits;
 use acteon_topology::{Names, Settings, Topology as Topics};
@@ -58,6 +60,7 @@ pub(super) fn validate(
     let providers = providers::providers(raw.providers, type_keys, &allowed, spans, report);
     let names = providers.iter().map(|provider| provider.name.clone()).collect();
     let circuits = circuits::circuits(raw.circuit_breaker, &names, spans, report);
+    let ingest = ingest::ingest(raw.ingest, raw.alertmanager, spans, report);
     let mut check = Check { spans, report };
     let server = check.server(raw.server, overrides);
     let topology = check.topology(&raw.topology);
@@ -92,6 +95,7 @@ pub(super) fn validate(
         recurring,
         circuits,
         event_ttl_seconds,
+        ingest,
         secrets,
     };
     if !check.report.has_errors() {

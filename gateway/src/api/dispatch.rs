@@ -12,7 +12,7 @@ use super::send::Came;
 use super::{Api, ApiError, rules};
 use crate::api::openapi::Refused;
 use crate::log::{Asks, Topic, Trace};
-use action::Prepared;
+pub(super) use action::Prepared;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -51,7 +51,7 @@ impl DispatchParams {
 }
 
 /// The headers that travel with an action.
-fn trace(headers: &HeaderMap) -> Trace {
+pub(super) fn trace(headers: &HeaderMap) -> Trace {
     let text = |name: &str| {
         let value = headers.get(name)?.to_str().ok()?;
         (value.len() <= MAX_TRACE_BYTES).then(|| value.to_owned())

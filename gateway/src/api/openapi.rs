@@ -82,6 +82,7 @@ fn refusals(statuses: &[u16]) -> BTreeMap<String, RefOr<Response>> {
 fn meaning(status: u16) -> &'static str {
     match status {
         400 => "A parameter or the body can't be read",
+        401 => "Nobody knows who sent it",
         403 => "The signature is missing or wrong",
         404 => "There is none such",
         408 => "The body took too long to come",

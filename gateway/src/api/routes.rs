@@ -1,6 +1,6 @@
 //! All routes of the API.
 
-use super::{Api, analytics, audit, chains, commands, dispatch, limits, providers, rules, stream};
+use super::{Api, analytics, audit, chains, commands, dispatch, ingest, limits, providers, rules, stream};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use utoipa::openapi::OpenApi;
@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub(crate) fn router(api: &Api) -> (Router, OpenApi) {
     OpenApiRouter::new()
         .merge(dispatch::routes())
+        .merge(ingest::routes())
         .merge(commands::routes())
         .merge(audit::routes())
         .merge(analytics::routes())

@@ -11,11 +11,11 @@ use uuid::Uuid;
 const MOMENTS: [&str; 2] = ["starts_at", "ends_at"];
 
 /// A record of the actions topic, made from what a request holds.
-pub(super) struct Prepared {
+pub(crate) struct Prepared {
     namespace: String,
     tenant: String,
-    pub(super) id: String,
-    pub(super) value: Vec<u8>,
+    pub(crate) id: String,
+    pub(crate) value: Vec<u8>,
 }
 
 impl Prepared {
@@ -23,7 +23,7 @@ impl Prepared {
     ///
     /// # Errors
     /// 400 for what is no JSON, 413 for what is too large, 422 for what is no action.
-    pub(super) fn of(text: &[u8], trace: &Trace) -> Result<Self, ApiError> {
+    pub(crate) fn of(text: &[u8], trace: &Trace) -> Result<Self, ApiError> {
         let mut action = Action::decode(text).map_err(|error| ApiError::record(&error, text))?;
         check(&action)?;
         let id = action.id.take().map_or_else(|| Uuid::new_v4().to_string(), Cow::into_owned);
@@ -43,7 +43,7 @@ impl Prepared {
         Ok(Self { namespace: action.namespace.into_owned(), tenant: action.tenant.into_owned(), id, value })
     }
 
-    pub(super) fn identity(&self) -> Identity<'_> {
+    pub(crate) fn identity(&self) -> Identity<'_> {
         Identity {
             namespace: Cow::Borrowed(&self.namespace),
             tenant: Cow::Borrowed(&self.tenant),

@@ -2,6 +2,9 @@ use crate::api::testing::{Fate, Server};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+/// Where an answer has no body, as that of those whose clients come here.
+const EMPTY: [&str; 2] = ["/api/v2/alerts", "/v1/dispatch/alertmanager"];
+
 async fn document() -> Value {
     let server = Server::start(|_| Fate::Silent).await;
     let answer = server.get(super::DOCUMENT_PATH).await;
@@ -23,6 +26,8 @@ async fn every_route_is_in_the_document() {
         .filter(|path| !path.contains("__private"))
         .map(str::to_owned)
         .collect();
+    // `/-/…` are other names of routes, for Prometheus's tools.
+    let registered: BTreeSet<String> = registered.into_iter().filter(|path| !path.starts_with("/-/")).collect();
     assert!(registered.len() > 30, "{registered:?}");
     assert_eq!(registered, described);
 }
@@ -51,7 +56,8 @@ async fn each_operation_has_an_id_a_summary_and_answers_with_shapes() {
             assert!(operation["summary"].is_string(), "{method} {path} has no summary: comment its handler");
             assert!(operation["tags"].is_array(), "{method} {path} has no tag");
             for (status, response) in operation["responses"].as_object().unwrap() {
-                assert!(response["content"].is_object(), "{method} {path}: {status} has no body");
+                let is_empty = EMPTY.contains(&path.as_str()) && status == "200";
+                assert!(response["content"].is_object() != is_empty, "{method} {path}: {status} and its body");
             }
         }
     }
