@@ -49,6 +49,10 @@ pub(crate) enum Command {
     Rules(command::rules::Rules),
     Produce(command::produce::Produce),
     Tail(command::tail::Tail),
+    Dispatch(command::http::dispatch::Dispatch),
+    Audit(command::http::audit::Audit),
+    Replay(command::http::replay::Replay),
+    Stream(command::http::stream::Stream),
     #[command(subcommand)]
     Providers(command::operator::providers::Providers),
     #[command(subcommand)]

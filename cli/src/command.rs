@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod dlq;
+pub(crate) mod http;
 pub(crate) mod operator;
 pub(crate) mod produce;
 pub(crate) mod rules;

@@ -10,7 +10,7 @@ Exit codes:
   1  failed, or a check found errors, or an action got no outcome in time
   2  wrong arguments or configuration
   3  the processor stopped for good (another instance with the same id took over, …)
-  4  Kafka can't be reached";
+  4  Kafka, or the gateway that a command asks, can't be reached";
 
 /// The codes of [`HELP`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,11 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
     use acteon_topology::Error as Topology;
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.exit;
+    }
+    match error.downcast_ref::<acteon_client::Error>() {
+        Some(acteon_client::Error::Transport { .. }) => return Exit::Unreachable,
+        Some(acteon_client::Error::Endpoint { .. }) => return Exit::Refused,
+        _ => {}
     }
     let topology = match error.downcast_ref::<acteon_runtime::Error>() {
         Some(acteon_runtime::Error::Topology(inner)) => Some(inner),
