@@ -21,15 +21,22 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) fn start(data_dir: &Path, config: &Path) -> Self {
-        let mut process = Process::command(binary())
+        Self::start_with(data_dir, config, &[])
+    }
+
+    /// The same with environment variables.
+    pub(crate) fn start_with(data_dir: &Path, config: &Path, environment: &[(&str, String)]) -> Self {
+        let mut command = Process::command(binary())
             .args(["dev", "--broker-port", "0", "--port", "0", "--data-dir"])
             .arg(data_dir)
             .arg("-c")
             .arg(config)
             .env("RUST_LOG", "info")
-            .current_dir(root())
-            .start()
-            .unwrap();
+            .current_dir(root());
+        for (name, value) in environment {
+            command = command.env(name, value);
+        }
+        let mut process = command.start().unwrap();
         let listening = process.wait_for_line("^Listening on ", LIMIT).unwrap();
         let kafka = process.wait_for_line("^  kafka  ", LIMIT).unwrap();
         let kafka = kafka.split([' ', ',']).find(|part| part.contains(':')).unwrap().to_owned();

@@ -93,8 +93,13 @@ pub(crate) struct HttpAnswer {
 
 /// A request on a connection of its own, without a content type.
 pub(crate) fn http(address: &str, method: &str, path: &str, body: &str) -> HttpAnswer {
+    http_with(address, method, path, "", body)
+}
+
+/// The same with header lines, each with its line break.
+pub(crate) fn http_with(address: &str, method: &str, path: &str, headers: &str, body: &str) -> HttpAnswer {
     let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}");
     // A server that refuses a body need not read it.
     stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).ok();
     let mut answer = Vec::new();

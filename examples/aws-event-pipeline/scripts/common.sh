@@ -1,28 +1,14 @@
 # What the scripts share; it is sourced by them.
-set -euo pipefail
-shopt -s inherit_errexit
+namespace=iot tenant=smartbuilding-hq
+. "$(dirname "${BASH_SOURCE[0]}")/../../common.sh"
 
-# The configuration is written for the repository's root.
-cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 example=examples/aws-event-pipeline
-export ACTEON_CONFIG=${ACTEON_CONFIG:-$example/acteon.toml}
-export ACTEON_NAMESPACE=iot ACTEON_TENANT=smartbuilding-hq
 export AWS_ENDPOINT_URL=${AWS_ENDPOINT_URL:-http://localhost:4566}
+export ACTEON_CONFIG=${ACTEON_CONFIG:-$example/acteon.toml}
 acteon=${ACTEON:-acteon}
 region=us-east-1
 # That of LocalStack, and of moto with MOTO_ACCOUNT_ID.
 account=000000000000
-
-fail() {
-  echo "$(basename "$0"): $*" >&2
-  exit 1
-}
-
-need() {
-  for program in "$@"; do
-    command -v "$program" >/dev/null || fail "$program is not in PATH"
-  done
-}
 
 answers() {
   curl -s -o /dev/null --max-time 10 "$AWS_ENDPOINT_URL/"
@@ -74,7 +60,7 @@ queue_url() {
   echo "$AWS_ENDPOINT_URL/$account/$1"
 }
 
-# state PROVIDER: how its circuit stands.
+# state PROVIDER: how its circuit stands; asked of Kafka, as operators do.
 state() {
   "$acteon" providers show "$1" --json | sed -n 's/.*"state": *"\([a-z_]*\)".*/\1/p'
 }

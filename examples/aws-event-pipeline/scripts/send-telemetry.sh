@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sends the 21 events and shows what becomes of each. Options are those of `acteon produce`, as --json.
+# Sends the 21 events and shows what becomes of each; with --json as one JSON object each.
 . "$(dirname "$0")/common.sh"
-need "$acteon"
+need_gateway
 
-"$acteon" produce "$example/actions/telemetry.ndjson" --wait "$@"
+send "$example/actions/telemetry.ndjson" device_id "$@"

@@ -1,25 +1,15 @@
 #!/usr/bin/env bash
-# Shows what has happened: outcomes, chains, groups, held actions, circuits, and what is in the queues.
+# Shows what has happened: outcomes, audit records, chains, events, groups, held actions, providers and their circuits, what
+# setup-api.sh has set, and what is in the queues.
 . "$(dirname "$0")/common.sh"
-need curl "$acteon"
-
-section() {
-  printf '\n== %s\n' "$1"
-  shift
-  "$@"
-}
-
-outcomes() {
-  "$acteon" tail outcomes --from-beginning --no-follow --json |
-    sed -n 's/.*"outcome": *"\([a-z_]*\)".*/\1/p' | sort | uniq -c | sort -rn
-}
+need_gateway
 
 # messages QUEUE: how many messages are in it.
 messages() {
   local answer
   answer=$(json sqs AmazonSQS.GetQueueAttributes \
     "{\"QueueUrl\": \"$(queue_url "$1")\", \"AttributeNames\": [\"ApproximateNumberOfMessages\"]}")
-  sed -n 's/.*"ApproximateNumberOfMessages": *"\([0-9]*\)".*/\1/p' <<<"$answer"
+  jq -r '.Attributes.ApproximateNumberOfMessages' <<<"$answer"
 }
 
 queues() {
@@ -29,14 +19,15 @@ queues() {
   done
 }
 
-section "outcomes" outcomes
-section "chains" "$acteon" chains list
-section "groups" "$acteon" groups list
-section "scheduled actions" "$acteon" scheduled list
-section "events" "$acteon" events list
-section "providers" "$acteon" providers list
-section "dead letters" "$acteon" dlq list
-section "quotas" "$acteon" quotas list
-section "recurring actions" "$acteon" recurring list
-section "retention" "$acteon" retention show
+section "outcomes" report_outcomes
+section "audit trail" report_audit
+section "chains" report_chains
+section "events" report_events
+section "groups" report_groups
+section "scheduled actions" report_scheduled
+section "providers" report_providers
+section "circuit breakers" report_circuits
+section "quotas" report_quotas
+section "recurring actions" report_recurring
+section "retention" report_retention
 section "queues" queues

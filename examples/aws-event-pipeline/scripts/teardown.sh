@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Removes what setup-api.sh made; it can be run again at any time. What setup.sh made goes when LocalStack or moto stops.
 . "$(dirname "$0")/common.sh"
-need "$acteon"
+need_gateway
 
-case $("$acteon" quotas list --json) in
-  *smartbuilding-hourly*) "$acteon" quotas delete smartbuilding-hourly >/dev/null ;;
-esac
-case $("$acteon" recurring list --json) in
-  *device-heartbeat*) "$acteon" recurring delete device-heartbeat >/dev/null ;;
-esac
-case $("$acteon" retention show --json) in
-  *audit_ttl_seconds*) "$acteon" retention delete >/dev/null ;;
-esac
+if ask /v1/quotas | jq -e '.quotas | any(.id == "smartbuilding-hourly")' >/dev/null; then
+  call DELETE "/v1/quotas/smartbuilding-hourly?$(scope)" >/dev/null
+fi
+if ask /v1/recurring | jq -e '.recurring_actions | any(.id == "device-heartbeat")' >/dev/null; then
+  call DELETE "/v1/recurring/device-heartbeat?$(scope)" >/dev/null
+fi
+if [ "$(ask /v1/retention | jq .count)" != 0 ]; then
+  call DELETE "/v1/retention/$namespace:$tenant" >/dev/null
+fi
 echo "removed the quota, the heartbeat and the retention"

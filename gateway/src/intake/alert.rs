@@ -95,12 +95,10 @@ impl AlertReceiver {
         }
         let starts_at = time("startsAt", &mut alert.starts_at)?;
         let ends_at = time("endsAt", &mut alert.ends_at)?;
-        if let (Some(starts_at), Some(ends_at)) = (starts_at, ends_at) {
-            if ends_at < starts_at {
-                return Err("`endsAt` is before `startsAt`".to_owned());
-            }
+        if starts_at.zip(ends_at).is_some_and(|(starts_at, ends_at)| ends_at < starts_at) {
+            return Err("`endsAt` is before `startsAt`".to_owned());
         }
-        let status = status(alert.status.take(), ends_at, request.now)?;
+        let status = status(alert.status.as_deref(), ends_at, request.now)?;
         let fingerprint = fingerprint(&alert.labels);
         alert.status = Some(status.to_owned());
         alert.fingerprint = Some(fingerprint.clone());
@@ -152,8 +150,8 @@ fn time(field: &str, text: &mut Option<String>) -> Result<Option<DateTime<Utc>>,
 
 /// Alertmanager tells it. Prometheus gives a firing alert an end that has not come yet, and a resolved one the time at which
 /// it ended.
-fn status(given: Option<String>, ends_at: Option<DateTime<Utc>>, now: i64) -> Result<&'static str, String> {
-    match given.as_deref() {
+fn status(given: Option<&str>, ends_at: Option<DateTime<Utc>>, now: i64) -> Result<&'static str, String> {
+    match given {
         Some("firing") => Ok("firing"),
         Some("resolved") => Ok("resolved"),
         Some(other) => Err(format!("`status`: `{other}` is neither `firing` nor `resolved`")),

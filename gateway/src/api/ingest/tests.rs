@@ -32,7 +32,7 @@ fn intake(name: &str, signature: Option<Signature>) -> Intake {
 async fn server() -> Server {
     let server = Server::start(fate).await;
     let signed = Signature::new(Scheme::Token, "secret").unwrap();
-    let intakes = [intake("one", None), intake("many", None), intake("signed", Some(signed.clone()))];
+    let intakes = [intake("one", None), intake("many", None), intake("signed", Some(signed))];
     server.api.open_intakes(Intakes {
         by_name: intakes.into_iter().map(|intake| (intake.name().to_owned(), intake)).collect(),
         alerts: Some(AlertReceiver::new("monitoring", "ops", "pager", "alert", None).unwrap()),

@@ -56,7 +56,7 @@ fn each_scheme_takes_its_own_signature_and_no_other() {
     let base64 = hmac(None).with_encoding(Encoding::Base64).unwrap();
     let slack = |signature| [("x-slack-request-timestamp", "1772445600"), ("x-slack-signature", signature)];
     let wrong = "the signature is not good for this body and secret";
-    let cases: Vec<(Signature, Vec<(&str, &str)>, Option<&str>)> = vec![
+    let cases = [
         (own(Scheme::Github), vec![("x-hub-signature-256", GITHUB)], None),
         (own(Scheme::Github), vec![("x-hub-signature-256", &GITHUB[7..])], Some(wrong)),
         (own(Scheme::Github), vec![("x-hub-signature-256", "sha256=zz")], Some(wrong)),
