@@ -61,7 +61,10 @@ impl RuleFiles {
         let (mut definitions, mut warnings) = (Vec::new(), Vec::new());
         match configured.then(|| Definitions::compile(0, parts(config, self))) {
             None => diagnostics.extend(check_references(&checked.rules, &Names::default())),
-            Some(Ok(compiled)) => warnings.extend_from_slice(compiled.chains.warnings()),
+            Some(Ok(compiled)) => {
+                warnings.extend_from_slice(compiled.chains.warnings());
+                diagnostics.extend(unknown_intervals(&checked.rules, config));
+            }
             Some(Err(DefinitionsError::Rules(found))) => diagnostics.extend(found),
             Some(Err(other)) => definitions.extend(other.to_string().lines().map(str::to_owned)),
         }
@@ -119,6 +122,19 @@ fn options(config: &Config) -> Options {
         },
         default_timezone: config.rules.default_timezone.parse().unwrap_or(chrono_tz::UTC),
     }
+}
+
+/// A warning for each time interval that rules name and the configuration does not have.
+fn unknown_intervals(rules: &RuleSet, config: &Config) -> Vec<Diagnostic> {
+    let names = config.time_intervals.iter().map(|interval| interval.name.clone()).collect();
+    let mut found = check_references(rules, &Names { time_intervals: Some(&names), ..Names::default() });
+    for diagnostic in &mut found {
+        diagnostic.severity = Severity::Warning;
+        diagnostic
+            .message
+            .push_str(" in the configuration; it means something for tenants that have one of their own alone");
+    }
+    found
 }
 
 /// An error for each rule that asks to remember something for longer than its changelog keeps it: after a restore it

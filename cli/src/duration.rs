@@ -1,3 +1,4 @@
+use acteon_schemas::parse_duration;
 use std::time::Duration;
 
 /// Longest duration that a flag takes.
@@ -5,17 +6,9 @@ const MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Parses `500ms`, `30s`, `2m`, `1h`; a bare number is seconds.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let millis = match unit {
-        "ms" => 1,
-        "s" | "" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("use a number with ms, s, m or h, as in 500ms or 30s".to_owned()),
-    };
-    let number: u64 = number.parse().map_err(|_| "use a number with ms, s, m or h, as in 500ms or 30s".to_owned())?;
-    let duration = Duration::from_millis(number.saturating_mul(millis));
+    let millis = parse_duration(text, &["ms", "s", "m", "h"], Some("s"));
+    let millis = millis.ok_or_else(|| "use a number with ms, s, m or h, as in 500ms or 30s".to_owned())?;
+    let duration = Duration::from_millis(millis);
     if duration > MAX {
         return Err("at most 24h".to_owned());
     }

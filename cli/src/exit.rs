@@ -61,6 +61,9 @@ pub(crate) fn of(error: &anyhow::Error) -> Exit {
         Some(acteon_client::Error::Endpoint { .. }) => return Exit::Refused,
         _ => {}
     }
+    if let Some(unfit) = error.downcast_ref::<crate::command::dlq::Unfit>() {
+        return unfit.exit();
+    }
     let topology = match error.downcast_ref::<acteon_runtime::Error>() {
         Some(acteon_runtime::Error::Topology(inner)) => Some(inner),
         Some(acteon_runtime::Error::Fenced { .. }) => return Exit::Stopped,

@@ -1,6 +1,7 @@
 //! The roles of a process: started, watched and stopped together.
 
 mod book;
+mod dead_letters;
 mod readiness;
 mod reload;
 mod signals;
@@ -16,6 +17,7 @@ use acteon_runtime::{CommitLimits, Processor, ProcessorConfig};
 use anyhow::{Context as _, Result};
 use book::Book;
 use clap::ValueEnum;
+use dead_letters::DeadLetterDesk;
 use readiness::Running;
 use reload::Reloader;
 use signals::Signals;
@@ -149,7 +151,8 @@ impl Services {
             let store = SqliteAuditStore::open(&audit_view(config))?;
             let audit = AuditView::start(&config.kafka, names.audit(), Arc::new(store), AUDIT_SWEEP)?;
             let intakes = config.ingest.intakes.clone();
-            gateway.open(Sources { kafka: &config.kafka, names, rules, audit, intakes })?;
+            let dead_letters = Arc::new(DeadLetterDesk::of(config.clone()));
+            gateway.open(Sources { kafka: &config.kafka, names, rules, audit, intakes, dead_letters })?;
         }
         Ok(Self { http, reloader, shutdown_timeout: config.server.shutdown_timeout })
     }

@@ -16,9 +16,11 @@
 mod analytics;
 mod audit;
 mod body;
+mod chain_definitions;
 mod chains;
 mod commands;
 mod dispatch;
+mod dlq;
 mod error;
 mod ingest;
 mod limits;
@@ -39,6 +41,7 @@ pub(crate) use send::Desk;
 
 use crate::Component;
 use crate::clock;
+use crate::dead_letters::DeadLetters;
 use crate::intake::Intakes;
 use crate::stream::{StreamLimits, Streams};
 use crate::view::Tables;
@@ -80,6 +83,9 @@ struct Shared {
     intakes: OnceLock<Intakes>,
     /// Milliseconds since 1970.
     started_at: i64,
+    dead_letters: OnceLock<Arc<dyn DeadLetters>>,
+    /// Whose turn it is to read them.
+    dead_letter_turn: Arc<Semaphore>,
 }
 
 impl Api {
@@ -94,6 +100,8 @@ impl Api {
             tables: OnceLock::new(),
             intakes: OnceLock::new(),
             started_at: clock::now_ms(),
+            dead_letters: OnceLock::new(),
+            dead_letter_turn: Arc::new(Semaphore::new(1)),
         }))
     }
 
@@ -128,6 +136,11 @@ impl Api {
     /// When this process began to serve (RFC 3339).
     pub(crate) fn started_at(&self) -> Option<String> {
         rfc3339(self.0.started_at)
+    }
+
+    /// From now on questions for dead letters are answered. Only the first call counts.
+    pub(crate) fn open_dead_letters(&self, dead_letters: Arc<dyn DeadLetters>) {
+        self.0.dead_letters.set(dead_letters).ok();
     }
 
     /// The audit view, where there is one.

@@ -29,6 +29,7 @@
 mod api;
 mod clock;
 mod counters;
+mod dead_letters;
 mod error;
 pub mod intake;
 mod log;
@@ -42,9 +43,10 @@ mod swagger;
 pub mod view;
 
 pub use api::ApiLimits;
+pub use dead_letters::{DeadLetterChoice, DeadLetterError, DeadLetterFilter, DeadLetters};
 pub use error::Error;
 pub use metrics::Metrics;
 pub use probe::{Component, Probes, Readiness, TaskReadiness};
-pub use rules::{ReloadError, Reloaded, RuleBook};
+pub use rules::{EditError, ReloadError, Reloaded, RuleBook};
 pub use server::{Gateway, Sources};
 pub use stream::StreamLimits;

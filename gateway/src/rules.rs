@@ -1,4 +1,5 @@
 use acteon_core::Definitions;
+use acteon_schemas::Definition;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,25 @@ pub trait RuleBook: Send + Sync {
     /// # Errors
     /// The files are refused, and the running rules stay; or nothing can be published.
     fn reload(&self, directory: Option<&Path>) -> Result<Reloaded, ReloadError>;
+
+    /// Sets a definition of an operator, which stands over the configuration's of the same `key` ([`Definition::key`]), or
+    /// with `None` takes it back. It stays until then, whatever rule files are loaded. Returns what is in effect with it.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// It does not go with the other definitions, and nothing changes; or it can't be written.
+    fn edit(&self, key: &str, value: Option<&Definition>) -> Result<Arc<Definitions>, EditError>;
+}
+
+/// Why a definition was not set or taken back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The others do not go with it: one line each.
+    #[error("{}", .0.join("; "))]
+    Refused(Vec<String>),
+    /// It can't be written now.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// What was published.

@@ -3,7 +3,7 @@ use crate::intake::Intakes;
 use crate::log::{KafkaLog, Waiting};
 use crate::view::Tables;
 use crate::view::audit::AuditView;
-use crate::{Error, Metrics, Probes, RuleBook, routes};
+use crate::{DeadLetters, Error, Metrics, Probes, RuleBook, routes};
 use acteon_topology::{KafkaConfig, Names};
 use axum::serve::ListenerExt as _;
 use std::io::ErrorKind;
@@ -29,6 +29,8 @@ pub struct Sources<'s> {
     pub audit: AuditView,
     /// What is taken in beside actions.
     pub intakes: Intakes,
+    /// The dead letters.
+    pub dead_letters: Arc<dyn DeadLetters>,
 }
 
 /// A running HTTP server. Dropping it stops it at once; [`Gateway::stop`] lets requests finish.
@@ -92,13 +94,14 @@ impl Gateway {
     /// # Errors
     /// Kafka does not answer, or lacks a topic.
     pub fn open(&self, sources: Sources<'_>) -> Result<(), Error> {
-        let Sources { kafka, names, rules, audit, intakes } = sources;
+        let Sources { kafka, names, rules, audit, intakes, dead_letters } = sources;
         if let Some(api) = &self.api {
             // First: once the API is open, `/ready` says so unless the view still catches up.
             api.open_audit(audit);
             api.open_tables(Tables::start(kafka, names).map_err(Error::Thread)?);
             api.open_streams(kafka, names.audit());
             api.open_intakes(intakes);
+            api.open_dead_letters(dead_letters);
             let waiting = Arc::new(Waiting::new(names.actions(), names.results()));
             let log = KafkaLog::start(kafka, names, &waiting)?;
             api.open(Desk::new(Box::new(log), waiting, rules));

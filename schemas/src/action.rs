@@ -62,6 +62,13 @@ impl<'a> Action<'a> {
         Ok(action)
     }
 
+    /// A name among the fields that are only passed on, such as `caller_id`, `signer_id` and `kid`; `None` where it is absent
+    /// or no name.
+    #[must_use]
+    pub fn name_in<'m>(extra: &'m Map<String, Value>, field: &str) -> Option<&'m str> {
+        extra.get(field).and_then(Value::as_str).filter(|name| (1..=MAX_NAME_BYTES).contains(&name.len()))
+    }
+
     /// Checks the limits that the type system doesn't.
     ///
     /// # Errors

@@ -78,6 +78,15 @@ pub struct AuditRecord<'a> {
     /// The chain that this belongs to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chain_id: Option<Cow<'a, str>>,
+    /// Who sent the action, as far as it says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub caller_id: Option<Cow<'a, str>>,
+    /// Who signed it, as far as it says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub signer_id: Option<Cow<'a, str>>,
+    /// The key that it says it was signed with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kid: Option<Cow<'a, str>>,
     /// Offset in the definitions topic of the rule set that decided.
     pub definitions_version: i64,
     /// The input that this tells of.

@@ -4,6 +4,7 @@ use crate::error::DecodeError;
 use crate::limits::{MAX_NAME_BYTES, check_depth, check_name, check_size};
 use crate::policy::{QuotaDefinition, RetentionDefinition, SilenceDefinition};
 use crate::recurring::RecurringDefinition;
+use crate::time_interval::TimeIntervalDefinition;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -279,6 +280,23 @@ pub enum CommandKind {
         #[serde(default)]
         include_expired: bool,
     },
+    /// Define a time interval of the tenant, which rules name.
+    CreateTimeInterval {
+        /// It.
+        interval: TimeIntervalDefinition,
+    },
+    /// Put another one in the place of the one with its name.
+    UpdateTimeInterval {
+        /// It.
+        interval: TimeIntervalDefinition,
+    },
+    /// Remove a time interval of the tenant.
+    DeleteTimeInterval {
+        /// Its name.
+        name: String,
+    },
+    /// Tell of the tenant's time intervals.
+    ListTimeIntervals {},
     /// Open a provider's circuit, whatever its calls come to. Its scope is [`CIRCUITS_NAMESPACE`].
     TripCircuit {
         /// For so many seconds; until it is reset where absent.

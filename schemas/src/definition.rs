@@ -12,8 +12,12 @@ pub const RULES_KEY: &str = "rules/main";
 /// Key of the one settings record.
 pub const SETTINGS_KEY: &str = "settings/main";
 
-/// A record of the definitions topic, a global table that every worker follows. Its key is `kind/name`; a record
-/// without a value removes the definition.
+/// What the keys of definitions begin with that operators have set. They stand over what the configuration publishes, and
+/// stay when it is published again.
+pub const OPERATOR_PREFIX: &str = "operator/";
+
+/// A record of the definitions topic, a global table that every worker follows. Its key is `kind/name`, behind
+/// [`OPERATOR_PREFIX`] for what an operator has set; a record without a value removes the definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Definition {
@@ -31,6 +35,8 @@ pub enum Definition {
     TimeInterval(TimeIntervalDefinition),
     /// A circuit as it stands, under `circuit/<provider>`; written by the task that keeps it.
     Circuit(CircuitState),
+    /// Whether a rule is enabled, whatever its file says, under `rule_switch/<name>`; operators set it.
+    RuleSwitch(RuleSwitch),
 }
 
 impl Definition {
@@ -45,7 +51,14 @@ impl Definition {
             Self::StateMachine(machine) => format!("state_machine/{}", machine.name),
             Self::TimeInterval(interval) => format!("time_interval/{}", interval.name),
             Self::Circuit(circuit) => format!("circuit/{}", circuit.provider),
+            Self::RuleSwitch(switch) => format!("rule_switch/{}", switch.name),
         }
+    }
+
+    /// The record's key where an operator has set it.
+    #[must_use]
+    pub fn operator_key(&self) -> String {
+        format!("{OPERATOR_PREFIX}{}", self.key())
     }
 
     /// Decodes the value of a record of the definitions topic.
@@ -81,6 +94,16 @@ pub struct RuleFile {
     pub name: String,
     /// YAML.
     pub text: String,
+}
+
+/// Whether a rule is enabled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSwitch {
+    /// The rule's name.
+    pub name: String,
+    /// Whether it is.
+    pub enabled: bool,
 }
 
 /// Settings of the decision core.

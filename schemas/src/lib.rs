@@ -12,6 +12,7 @@ mod coordinates;
 mod dead_letter;
 mod definition;
 mod dispatch;
+mod duration;
 mod error;
 pub mod error_code;
 mod fleet_health;
@@ -40,9 +41,11 @@ pub use command::{CIRCUITS_NAMESPACE, Command, CommandKind, Page, SignedLink};
 pub use coordinates::Coordinates;
 pub use dead_letter::{DeadLetter, DeadLetterHolds, DeadLetterReason, headers};
 pub use definition::{
-    Definition, ProviderDefinition, RULES_KEY, RuleFile, RulesDefinition, SETTINGS_KEY, SettingsDefinition,
+    Definition, OPERATOR_PREFIX, ProviderDefinition, RULES_KEY, RuleFile, RuleSwitch, RulesDefinition, SETTINGS_KEY,
+    SettingsDefinition,
 };
 pub use dispatch::{Dispatch, DispatchContext};
+pub use duration::{DURATION_UNITS, parse_duration, parse_durations};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use fleet_health::{
     FleetHealth, MAX_HEALTH_RECORDS, ProviderHealthReport, ProviderHealthTable, UNHEALTHY_FAILURES,

@@ -29,6 +29,12 @@ pub struct QuotaDefinition {
     /// Free labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub labels: BTreeMap<String, String>,
+    /// Counts the actions of this sender alone, by their `caller_id`; those of all where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub principal: Option<String>,
+    /// Whether each sender has a count of its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub per_principal: bool,
 }
 
 /// What happens to an action over its quota. `"block"` and `"warn"` are read as well.
@@ -97,6 +103,9 @@ pub struct RetentionDefinition {
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
+    /// Free labels.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A time in which actions that match are not executed.

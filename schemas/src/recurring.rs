@@ -1,6 +1,7 @@
 use crate::metadata::Metadata;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// An action that is sent again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub struct RecurringDefinition {
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
+    /// Free labels; not those of its actions.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The action of each occurrence. Strings of its payload may hold `{{execution_time}}` and `{{recurring_id}}`.

@@ -17,10 +17,13 @@ use crate::output::{Output, count};
 use acteon_schemas::Resolution;
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use entry::{Entry, Id};
-use replay::{Done, Replayer};
-use select::Filter;
-use std::collections::BTreeMap;
+use entry::Entry;
+pub(crate) use entry::Id;
+pub(crate) use replay::Done;
+use replay::Replayer;
+pub(crate) use select::Filter;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use write::Writer;
 
@@ -119,41 +122,149 @@ impl Dlq {
             Self::List { filter, resolved, limit, json } => list(&config, filter, *resolved, *limit as usize, *json),
             Self::Show { id, json } => show(&config, *id, *json),
             Self::Replay { choice, timeout } => {
-                let mut replayer = Replayer::start(&config, choice.by.as_deref(), *timeout)?;
-                let chosen = choice.choose(&config)?;
-                let mut done = Vec::with_capacity(chosen.len());
-                read::each(&config, &chosen, |id, record| replayer.take(id, &chosen[&id], record, &mut done))?;
-                replayer.finish(&mut done)?;
+                let done = replay(&config, choice.chosen()?, choice.by.as_deref(), *timeout)?;
                 choice.tell(Resolution::Replayed, &done)
             }
             Self::Drop { choice } => {
-                let writer = Writer::start(&config)?;
-                let mut done = Vec::new();
-                for id in choice.choose(&config)?.into_keys() {
-                    writer.resolve(id, Resolution::Dropped, choice.by.as_deref())?;
-                    done.push(Done { id, problem: None });
-                }
+                let done = discard(&config, choice.chosen()?, choice.by.as_deref())?;
                 choice.tell(Resolution::Dropped, &done)
             }
         }
     }
 }
 
-impl Choice {
-    /// The dead letters, none of which was dealt with before.
-    fn choose(&self, config: &Config) -> Result<BTreeMap<Id, Entry>> {
-        if self.all {
-            let found = read::scan(config, None, |entry| self.filter.takes(entry))?;
+/// Which dead letters something is done with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Chosen<'c> {
+    /// These.
+    Ids(&'c [Id]),
+    /// All that fit and were not dealt with.
+    All(&'c Filter),
+}
+
+/// Why nothing is done with dead letters.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    /// There is none of this id.
+    Unknown(String),
+    /// It was dealt with before.
+    Resolved(String),
+    /// Too many fit.
+    TooMany(String),
+}
+
+impl std::fmt::Display for Unfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown(text) | Self::Resolved(text) | Self::TooMany(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+impl Unfit {
+    /// The exit code of a command that meets it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Unknown(_) | Self::Resolved(_) => Exit::Failed,
+            Self::TooMany(_) => Exit::Refused,
+        }
+    }
+}
+
+/// The dead letters, none of which was dealt with before.
+///
+/// # Errors
+/// [`Unfit`], or the topic can't be read.
+fn choose(config: &Config, chosen: Chosen<'_>) -> Result<BTreeMap<Id, Entry>> {
+    let ids = match chosen {
+        Chosen::Ids(ids) => ids,
+        Chosen::All(filter) => {
+            let found = read::scan(config, None, |entry| filter.takes(entry))?;
             let open: BTreeMap<_, _> = found.into_iter().filter(|(_, entry)| entry.resolution.is_none()).collect();
             if open.len() > MAX_SELECTED {
                 let message = format!(
-                    "{} dead letters match; one command takes at most {MAX_SELECTED}: narrow them down by --since, --code, \
-                     --provider or --tenant",
+                    "{} dead letters match; {MAX_SELECTED} are dealt with at a time: narrow them down by since, code, \
+                     provider or tenant",
                     open.len()
                 );
-                return Err(Failure::error(Exit::Refused, message));
+                return Err(Unfit::TooMany(message).into());
             }
             return Ok(open);
+        }
+    };
+    let wanted: BTreeSet<Id> = ids.iter().copied().collect();
+    let found = read::scan(config, Some(ids), |entry| wanted.contains(&entry.id))?;
+    for id in ids {
+        return Err(match found.get(id) {
+            None => Unfit::Unknown(format!("there is no dead letter {id} in {}", config.topology.names.dlq())),
+            Some(Entry { resolution: Some(done), .. }) => {
+                Unfit::Resolved(format!("dead letter {id} was {} before", done.as_str()))
+            }
+            Some(_) => continue,
+        }
+        .into());
+    }
+    Ok(found)
+}
+
+/// Sends dead letters again.
+///
+/// # Errors
+/// [`Unfit`], or Kafka can't be reached.
+pub(crate) fn replay(config: &Config, chosen: Chosen<'_>, by: Option<&str>, timeout: Duration) -> Result<Vec<Done>> {
+    let mut replayer = Replayer::start(config, by, timeout)?;
+    let chosen = choose(config, chosen)?;
+    let mut done = Vec::with_capacity(chosen.len());
+    read::each(config, &chosen, |id, record| replayer.take(id, &chosen[&id], record, &mut done))?;
+    replayer.finish(&mut done)?;
+    Ok(done)
+}
+
+/// Marks dead letters as not wanted any more.
+///
+/// # Errors
+/// [`Unfit`], or Kafka can't be reached.
+pub(crate) fn discard(config: &Config, chosen: Chosen<'_>, by: Option<&str>) -> Result<Vec<Done>> {
+    let writer = Writer::start(config)?;
+    let mut done = Vec::new();
+    for id in choose(config, chosen)?.into_keys() {
+        writer.resolve(id, Resolution::Dropped, by)?;
+        done.push(Done { id, problem: None });
+    }
+    Ok(done)
+}
+
+/// Dead letters as they are shown, without their values; with `resolved` those as well that were dealt with.
+///
+/// # Errors
+/// The topic can't be read, or too many fit.
+pub(crate) fn found(config: &Config, filter: &Filter, resolved: bool) -> Result<Vec<Value>> {
+    let found = read::scan(config, None, |entry| filter.takes(entry))?;
+    Ok(found.values().filter(|entry| resolved || entry.resolution.is_none()).map(Entry::shown).collect())
+}
+
+/// A dead letter with its value.
+///
+/// # Errors
+/// There is none of this id, or the topic can't be read.
+pub(crate) fn one(config: &Config, id: Id) -> Result<Value> {
+    let found = read::scan(config, Some(&[id]), |entry| entry.id == id)?;
+    let unknown = || Unfit::Unknown(format!("there is no dead letter {id} in {}", config.topology.names.dlq()));
+    let mut shown = found.get(&id).ok_or_else(unknown)?.shown();
+    read::each(config, &found, |_, record| {
+        shown["value"] = entry::value(record);
+        Ok(())
+    })?;
+    Ok(shown)
+}
+
+impl Choice {
+    /// What the flags choose.
+    fn chosen(&self) -> Result<Chosen<'_>> {
+        if self.all {
+            return Ok(Chosen::All(&self.filter));
         }
         if !self.filter.is_empty() {
             return Err(Failure::error(
@@ -161,16 +272,7 @@ impl Choice {
                 "filters choose among all dead letters: leave the ids out, and add --all",
             ));
         }
-        let found = read::scan(config, Some(&self.ids), |entry| self.ids.contains(&entry.id))?;
-        for id in &self.ids {
-            let problem = match found.get(id) {
-                None => format!("there is no dead letter {id} in {}", config.topology.names.dlq()),
-                Some(Entry { resolution: Some(done), .. }) => format!("dead letter {id} was {} before", done.as_str()),
-                Some(_) => continue,
-            };
-            return Err(Failure::error(Exit::Failed, problem));
-        }
-        Ok(found)
+        Ok(Chosen::Ids(&self.ids))
     }
 
     /// Tells what was done.
@@ -215,16 +317,7 @@ fn list(config: &Config, filter: &Filter, resolved: bool, limit: usize, json: bo
 }
 
 fn show(config: &Config, id: Id, json: bool) -> Result<Exit> {
-    let found = read::scan(config, Some(&[id]), |entry| entry.id == id)?;
-    let Some(entry) = found.get(&id) else {
-        let message = format!("there is no dead letter {id} in {}", config.topology.names.dlq());
-        return Err(Failure::error(Exit::Failed, message));
-    };
-    let mut shown = entry.shown();
-    read::each(config, &found, |_, record| {
-        shown["value"] = entry::value(record);
-        Ok(())
-    })?;
+    let shown = one(config, id)?;
     let mut output = Output::stdout();
     if json {
         output.json(&shown)?;
@@ -232,7 +325,7 @@ fn show(config: &Config, id: Id, json: bool) -> Result<Exit> {
         let fields = shown.as_object().into_iter().flatten().filter(|(name, _)| *name != "value");
         output.table(&["field", "value"], fields.map(|(name, value)| vec![name.clone(), entry::cell(value)]))?;
         output.line(match &shown["value"] {
-            serde_json::Value::String(text) => format!("\n{text}"),
+            Value::String(text) => format!("\n{text}"),
             value => format!("\n{value:#}"),
         })?;
     }

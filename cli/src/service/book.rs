@@ -3,8 +3,9 @@
 use crate::config::Config;
 use crate::definitions::{self, RuleFiles};
 use acteon_core::Definitions;
-use acteon_gateway::{ReloadError, Reloaded, RuleBook};
+use acteon_gateway::{EditError, ReloadError, Reloaded, RuleBook};
 use acteon_runtime::definitions::{Follower, Snapshots};
+use acteon_schemas::Definition;
 use anyhow::Result;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,12 +39,21 @@ impl Book {
                 let Some(table) = follower.poll(POLL) else { continue };
                 match snapshots.take(table) {
                     Ok(None) => {}
-                    Ok(Some(found)) => *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(found)),
+                    Ok(Some(found)) => drop(show(&seen, found)),
                     Err(error) => tracing::warn!(%error, "definitions refused; the last good ones are shown"),
                 }
             }
         })?;
         Ok(Self { config, latest, stop, thread: Some(thread) })
+    }
+}
+
+/// What is in effect, by what is known and what has been found: the newer of the two.
+fn show(latest: &Mutex<Option<Arc<Definitions>>>, found: Definitions) -> Arc<Definitions> {
+    let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*latest {
+        Some(known) if known.version > found.version => Arc::clone(known),
+        _ => Arc::clone(latest.insert(Arc::new(found))),
     }
 }
 
@@ -75,5 +85,20 @@ impl RuleBook for Book {
         let rules = checked.rule_count().unwrap_or(0);
         tracing::info!(rules, changed, directory = %directory.display(), "rules published over http");
         Ok(Reloaded { rules, directory: directory.to_owned() })
+    }
+
+    fn edit(&self, key: &str, value: Option<&Definition>) -> Result<Arc<Definitions>, EditError> {
+        let Config { kafka, topology, secrets, .. } = &self.config;
+        match acteon_runtime::definitions::edit(kafka, &topology.names, secrets, key, value) {
+            Ok(found) => {
+                tracing::info!(key, set = value.is_some(), "definition of an operator");
+                // Whoever asks here next finds it, be it that the follower comes later.
+                Ok(show(&self.latest, found))
+            }
+            Err(error @ acteon_runtime::definitions::EditError::Refused(_)) => {
+                Err(EditError::Refused(error.to_string().lines().map(str::to_owned).collect()))
+            }
+            Err(error) => Err(EditError::Failed(error.to_string())),
+        }
     }
 }

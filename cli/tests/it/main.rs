@@ -6,6 +6,7 @@ mod aws_pipeline;
 mod check;
 mod circuits;
 mod compose;
+mod definitions;
 mod deliveries;
 mod dev;
 mod dlq;

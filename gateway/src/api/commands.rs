@@ -3,6 +3,7 @@
 
 mod approvals;
 mod ask;
+mod chain_start;
 mod chains;
 mod circuits;
 mod events;
@@ -15,6 +16,7 @@ mod scheduled;
 mod silences;
 #[cfg(test)]
 mod tests;
+mod time_intervals;
 
 use super::{Api, ApiError};
 use acteon_schemas::{CommandKind, Page};
@@ -26,6 +28,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .merge(approvals::routes())
+        .merge(chain_start::routes())
         .merge(chains::routes())
         .merge(circuits::routes())
         .merge(events::routes())
@@ -35,6 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(retention::routes())
         .merge(scheduled::routes())
         .merge(silences::routes())
+        .merge(time_intervals::routes())
 }
 
 /// Whose state is asked.

@@ -21,6 +21,8 @@ pub(crate) struct ApiError {
     pub(crate) retryable: bool,
     /// After how many seconds.
     pub(crate) retry_after: Option<u64>,
+    /// Everything that is wrong, where there is more than one thing to tell.
+    pub(crate) details: Vec<String>,
 }
 
 /// What is said of a request that was not carried out. `error` and `message` are the same text: clients read the one or the
@@ -41,11 +43,22 @@ pub(crate) struct ErrorBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     retry_after: Option<u64>,
+    /// Everything that is wrong, one by one, where a definition was checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    details: Vec<String>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into(), retryable: false, retry_after: None }
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            retryable: false,
+            retry_after: None,
+            details: Vec::new(),
+        }
     }
 
     /// The request can't be read at all.
@@ -56,6 +69,19 @@ impl ApiError {
     /// It can be read, and asks for what can't be.
     pub(crate) fn unprocessable(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
+    }
+
+    /// A definition that does not pass its checks, with everything that is wrong.
+    pub(crate) fn invalid(details: Vec<String>) -> Self {
+        let message = details.join("; ");
+        Self { details, ..Self::unprocessable("INVALID_DEFINITION", message) }
+    }
+
+    /// The thread that worked on it has panicked.
+    pub(crate) fn broke(what: &str, error: &tokio::task::JoinError) -> Self {
+        tracing::error!(%error, "{what} failed");
+        let message = format!("{what} failed; see the gateway's log");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message)
     }
 
     /// It is larger than `limit` bytes.
@@ -128,6 +154,7 @@ impl IntoResponse for ApiError {
             message: self.message,
             retryable: self.retryable,
             retry_after: self.retry_after,
+            details: self.details,
         };
         let mut response = (self.status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after {

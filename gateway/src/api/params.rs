@@ -1,6 +1,7 @@
 //! What follows the `?` of a request.
 
 use super::ApiError;
+use acteon_schemas::parse_duration;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -42,18 +43,8 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 /// # Errors
 /// 400 for other text and for more than [`MAX_WAIT`].
 pub(crate) fn wait(text: &str) -> Result<Duration, ApiError> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let millis = match unit {
-        "ms" => 1,
-        "s" | "" => 1_000,
-        "m" => 60_000,
-        _ => 0,
-    };
-    match number.parse::<u64>() {
-        Ok(number) if millis > 0 && number.saturating_mul(millis) <= MAX_WAIT.as_millis() as u64 => {
-            Ok(Duration::from_millis(number * millis))
-        }
+    match parse_duration(text, &["ms", "s", "m"], Some("s")).map(Duration::from_millis) {
+        Some(wait) if wait <= MAX_WAIT => Ok(wait),
         _ => {
             let message = format!("`wait`: `{text}`; use a time such as 500ms or 10s, at most {}s", MAX_WAIT.as_secs());
             Err(ApiError::bad_request("INVALID_QUERY", message))

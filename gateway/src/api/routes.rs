@@ -1,6 +1,8 @@
 //! All routes of the API.
 
-use super::{Api, analytics, audit, chains, commands, dispatch, ingest, limits, providers, rules, stream};
+use super::{
+    Api, analytics, audit, chain_definitions, chains, commands, dispatch, dlq, ingest, limits, providers, rules, stream,
+};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use utoipa::openapi::OpenApi;
@@ -12,7 +14,9 @@ pub(crate) fn router(api: &Api) -> (Router, OpenApi) {
         .merge(dispatch::routes())
         .merge(ingest::routes())
         .merge(commands::routes())
+        .merge(chain_definitions::routes())
         .merge(audit::routes())
+        .merge(dlq::routes())
         .merge(analytics::routes())
         .merge(rules::routes())
         .merge(chains::routes())

@@ -1,20 +1,23 @@
 //! The rules in effect, what they make of an action, and loading them anew.
 
 mod answers;
+mod coverage;
+mod switch;
 
 use super::body::Json;
 use super::{Api, ApiError};
 use crate::api::openapi::Labels;
 use crate::clock;
-use crate::rules::ReloadError;
-use acteon_core::{Definitions, Explanation, MemoryState};
-use acteon_schemas::Metadata;
+use crate::rules::{EditError, ReloadError};
+use acteon_core::{Definitions, Explanation, MemoryState, Mocks};
+use acteon_schemas::{Definition, Metadata};
 use answers::{Evaluation, RuleSummary, RulesReloaded};
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::DateTime;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -25,7 +28,12 @@ use utoipa_axum::routes;
 const STATELESS: &str = "decided as if nothing had come before: dedup keys, throttles, counters, events, quotas and silences are not looked at";
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(reload)).routes(routes!(evaluate))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(reload))
+        .routes(routes!(evaluate))
+        .routes(routes!(coverage::coverage))
+        .routes(routes!(switch::set))
 }
 
 impl Api {
@@ -49,7 +57,7 @@ async fn list(State(api): State<Api>) -> Result<axum::Json<Vec<Value>>, ApiError
     let shown = definitions.rules.rules().iter().map(|rule| {
         json!({
             "name": rule.name, "priority": rule.priority, "enabled": rule.enabled, "description": rule.description,
-            "source": rule.source.to_string(),
+            "source": rule.source.to_string(), "switched": definitions.switches.contains_key(&rule.name),
         })
     });
     Ok(axum::Json(shown.collect()))
@@ -79,13 +87,24 @@ async fn reload(State(api): State<Api>, Json(body): Json<Reload>) -> Result<axum
             Err(ApiError::unprocessable("INVALID_RULES", format!("{error}; the running rules stay")))
         }
         Ok(Err(ReloadError::Failed(reason))) => Err(ApiError::unavailable("KAFKA_UNAVAILABLE", reason)),
-        Err(error) => {
-            tracing::error!(%error, "reload of rules failed");
-            Err(ApiError::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "INTERNAL",
-                "the reload failed; see the gateway's log",
-            ))
+        Err(error) => Err(ApiError::broke("reload of rules", &error)),
+    }
+}
+
+impl Api {
+    /// Sets a definition that stands over the configuration's, or with `None` takes it back.
+    ///
+    /// # Errors
+    /// 422 where it does not go with the others, 503 where it can't be written.
+    pub(super) async fn edit(&self, key: String, value: Option<Definition>) -> Result<Arc<Definitions>, ApiError> {
+        let rules = Arc::clone(self.desk()?.rules());
+        match tokio::task::spawn_blocking(move || rules.edit(&key, value.as_ref())).await {
+            Ok(Ok(definitions)) => Ok(definitions),
+            Ok(Err(EditError::Refused(details))) => Err(ApiError::invalid(details)),
+            Ok(Err(EditError::Failed(reason))) => {
+                Err(ApiError::unavailable("KAFKA_UNAVAILABLE", reason).retry_after(1))
+            }
+            Err(error) => Err(ApiError::broke("change of definitions", &error)),
         }
     }
 }
@@ -111,10 +130,14 @@ struct Evaluate {
     /// Taken, and without effect: the trace has every rule anyway.
     #[serde(default, rename = "evaluate_all")]
     _evaluate_all: bool,
+    /// As `evaluate_all`.
+    #[serde(default, rename = "include_disabled")]
+    _include_disabled: bool,
+    /// What state is taken to hold: what a `state_seen` or `state_counter` predicate is about, as its rule writes it, with
+    /// true or a count; an event's fingerprint with its state; `type:label` of an active event with true; the name of a
+    /// `deduplicate` or `throttle` rule with `admit` or `refuse`.
     #[serde(default)]
-    include_disabled: bool,
-    #[serde(default)]
-    mock_state: Map<String, Value>,
+    mock_state: BTreeMap<String, Value>,
 }
 
 impl Evaluate {
@@ -142,14 +165,11 @@ impl Evaluate {
     (status = 200, description = "The decision, and why", body = Evaluation),
 ))]
 async fn evaluate(State(api): State<Api>, Json(body): Json<Evaluate>) -> Result<axum::Json<Value>, ApiError> {
-    if body.include_disabled || !body.mock_state.is_empty() {
-        let message = "`include_disabled` and `mock_state` are not available in this version: leave them out";
-        return Err(ApiError::unprocessable("UNSUPPORTED", message));
-    }
+    let mocks = Mocks(body.mock_state.clone());
     let (definitions, at) = (api.definitions()?, body.at()?);
     let begun = clock::now();
     let Explanation { verdict, matched_rule, provider, payload, trace } =
-        explain(&definitions, at, body.action().to_string().as_bytes())?;
+        explain(&definitions, at, body.action().to_string().as_bytes(), &mocks)?;
     let took = clock::now().saturating_duration_since(begun);
     let skipped = trace.entries.iter().filter(|entry| entry.skip_reason.is_some()).count();
     let mut shown = json!({
@@ -167,11 +187,13 @@ async fn evaluate(State(api): State<Api>, Json(body): Json<Evaluate>) -> Result<
 }
 
 /// What the rules make of an action, without any state.
-fn explain(definitions: &Definitions, at: i64, action: &[u8]) -> Result<Explanation, ApiError> {
-    acteon_core::explain(&definitions.rules, &mut MemoryState::default(), at, action).map_err(|error| match error {
-        acteon_core::ExplainError::Decode(error) => ApiError::record(&error, action),
-        acteon_core::ExplainError::State(error) => {
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", error.to_string())
+fn explain(definitions: &Definitions, at: i64, action: &[u8], mocks: &Mocks) -> Result<Explanation, ApiError> {
+    acteon_core::explain_with(&definitions.rules, &mut MemoryState::default(), at, action, mocks).map_err(|error| {
+        match error {
+            acteon_core::ExplainError::Decode(error) => ApiError::record(&error, action),
+            acteon_core::ExplainError::State(error) => {
+                ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", error.to_string())
+            }
         }
     })
 }
@@ -181,7 +203,7 @@ fn explain(definitions: &Definitions, at: i64, action: &[u8]) -> Result<Explanat
 /// # Errors
 /// The action is bad, or no rules are known yet.
 pub(super) fn dry_run(api: &Api, action: &[u8]) -> Result<Value, ApiError> {
-    let told = explain(&*api.definitions()?, clock::now_ms(), action)?;
+    let told = explain(&*api.definitions()?, clock::now_ms(), action, &Mocks::default())?;
     Ok(json!({ "DryRun": {
         "verdict": told.verdict, "matched_rule": told.matched_rule, "would_be_provider": told.provider, "note": STATELESS,
     }}))
@@ -256,11 +278,13 @@ mod tests {
         let counts = (&traced.body["total_rules_evaluated"], &traced.body["total_rules_skipped"]);
         assert_eq!(counts, (&json!(2), &json!(1)));
         let at = body.replace(r#""namespace""#, r#""evaluate_at":"noon","namespace""#);
-        let mock = body.replace(r#""namespace""#, r#""mock_state":{"k":1},"namespace""#);
-        for (body, code) in [(at, "INVALID_FIELD"), (mock, "UNSUPPORTED"), ("{}".to_owned(), "INVALID_BODY")] {
+        let mock = body.replace(r#""namespace""#, r#""mock_state":["k"],"namespace""#);
+        for (body, code) in [(at, "INVALID_FIELD"), (mock, "INVALID_BODY"), ("{}".to_owned(), "INVALID_BODY")] {
             let answer = server.post("/v1/rules/evaluate", &body).await;
             assert_eq!((answer.status, &answer.body["code"]), (422, &json!(code)), "{answer:?}");
         }
+        let known = body.replace(r#""namespace""#, r#""mock_state":{"k":"v"},"include_disabled":true,"namespace""#);
+        assert_eq!(server.post("/v1/rules/evaluate", &known).await.body["verdict"], "reroute");
         assert!(server.seen().is_empty());
     }
 }

@@ -3,11 +3,12 @@
 use super::{Api, ApiLimits, Desk};
 use crate::log::{Log, Outgoing, SendError, Topic, Trace, Waiting};
 use crate::routes;
-use crate::rules::{ReloadError, Reloaded, RuleBook};
+use crate::rules::{EditError, ReloadError, Reloaded, RuleBook};
 use crate::{Metrics, Probes, Readiness};
-use acteon_core::{Definitions, Parts};
-use acteon_schemas::{RuleFile, RulesDefinition};
+use acteon_core::{Assembled, Definitions, DefinitionsError, Secrets};
+use acteon_schemas::{Definition, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -93,19 +94,50 @@ rules:
     action: {type: modify, changes: {seen: true}}
 "#;
 
-struct Book;
+/// Rules and what operators have set, as the definitions topic would hold them. A definition named `away` finds no Kafka.
+#[derive(Default)]
+struct Book(Mutex<BTreeMap<String, Definition>>);
 
-impl RuleBook for Book {
-    fn definitions(&self) -> Option<Arc<Definitions>> {
-        let file = RuleFile { name: "rules.yaml".to_owned(), text: RULES.to_owned() };
-        let providers = ["email", "sms"].map(str::to_owned).into();
+impl Book {
+    fn assemble(operators: &BTreeMap<String, Definition>) -> Result<Assembled, DefinitionsError> {
         let rules = RulesDefinition {
             evaluation: "cascade".to_owned(),
             default: "allow".to_owned(),
             default_timezone: "UTC".to_owned(),
-            files: vec![file],
+            files: vec![RuleFile { name: "rules.yaml".to_owned(), text: RULES.to_owned() }],
         };
-        Some(Arc::new(Definitions::compile(0, Parts { rules, providers, ..Parts::default() }).unwrap()))
+        let mut published = vec![Definition::Rules(rules), Definition::Settings(SettingsDefinition::default())];
+        published.extend(["email", "sms"].map(|name| Definition::Provider(ProviderDefinition::new(name, "log"))));
+        let operators: Vec<Definition> = operators.values().cloned().collect();
+        Ok(Definitions::assemble(0, &published, &operators, &Secrets::default())?.expect("rules and settings"))
+    }
+}
+
+impl RuleBook for Book {
+    fn definitions(&self) -> Option<Arc<Definitions>> {
+        Self::assemble(&self.0.lock().unwrap()).ok().map(|all| Arc::new(all.definitions))
+    }
+
+    fn edit(&self, key: &str, value: Option<&Definition>) -> Result<Arc<Definitions>, EditError> {
+        if key.ends_with("/away") {
+            return Err(EditError::Failed("Kafka is away".to_owned()));
+        }
+        let mut operators = self.0.lock().unwrap();
+        let mut changed = operators.clone();
+        match value {
+            Some(value) => changed.insert(key.to_owned(), value.clone()),
+            None => changed.remove(key),
+        };
+        let lines = |text: String| EditError::Refused(text.lines().map(str::to_owned).collect());
+        let Assembled { definitions, set_aside } =
+            Self::assemble(&changed).map_err(|error| lines(error.to_string()))?;
+        match set_aside.into_iter().next() {
+            Some(aside) => Err(lines(aside.reason)),
+            None => {
+                *operators = changed;
+                Ok(Arc::new(definitions))
+            }
+        }
     }
 
     fn reload(&self, directory: Option<&Path>) -> Result<Reloaded, ReloadError> {
@@ -150,7 +182,7 @@ impl Server {
         if let Some(fate) = fate {
             let waiting = Arc::new(Waiting::new("actions", "results"));
             let log = FakeLog { waiting: Arc::clone(&waiting), seen: Arc::clone(&seen), fate: Box::new(fate) };
-            api.open(Desk::new(Box::new(log), waiting, Arc::new(Book)));
+            api.open(Desk::new(Box::new(log), waiting, Arc::new(Book::default())));
         }
         let probes = Probes { readiness: Arc::new(|| Readiness::of(Vec::new())) };
         let metrics = Metrics::of(&crate::metrics::recorder().unwrap());

@@ -4,6 +4,7 @@
 //! there twice.
 
 mod batch;
+mod coverage;
 mod entry;
 mod follow;
 mod keep;
@@ -14,6 +15,7 @@ mod tally;
 pub(crate) mod testing;
 
 pub use batch::{AuditBatch, MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
+pub use coverage::{CoverageQuery, CoverageRow, MAX_COVERAGE_ROWS};
 pub use entry::AuditEntry;
 pub(crate) use entry::rfc3339;
 pub use follow::{AuditFollower, Progress};
@@ -50,6 +52,9 @@ pub trait AuditStore: Send + Sync {
 
     /// How many actions there were in each stretch of time, ordered by time and then by what is told apart.
     fn tally(&self, query: TallyQuery) -> Answer<'_, Vec<Tally>>;
+
+    /// How many actions of each kind which rules had a say in.
+    fn coverage(&self, query: CoverageQuery) -> Answer<'_, Vec<CoverageRow>>;
 
     /// Deletes records whose time has passed at `now` (milliseconds since 1970), a bounded number at a time, and says how
     /// many; 0 when there are no more.

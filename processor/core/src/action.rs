@@ -218,7 +218,7 @@ fn conclude<S: State, E: Effects>(
     for Pending { key, value } in pending {
         turn.state.put(&key, &value);
     }
-    policy::count(turn, decided, allowance);
+    policy::count(turn, decided, allowance)?;
     capture::copies(turn, decided)?;
     event::track(turn, decided)?;
     match &decision.verdict {

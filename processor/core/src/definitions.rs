@@ -1,3 +1,7 @@
+mod assemble;
+
+pub use assemble::{Assembled, SetAside};
+
 use crate::chain::Chains;
 use crate::circuit::Circuits;
 use crate::event::machine::{MachineError, StateMachines};
@@ -33,6 +37,10 @@ pub struct Definitions {
     pub redaction: Redaction,
     /// The settings as published.
     pub settings: SettingsDefinition,
+    /// The rules that operators have enabled or disabled, whatever their files say.
+    pub switches: Arc<BTreeMap<String, bool>>,
+    /// Keys ([`acteon_schemas::Definition::key`]) of everything that operators have set, what has no effect included.
+    pub operators: Arc<BTreeSet<String>>,
     pub(crate) intervals: Arc<Intervals>,
     pub(crate) secrets: Secrets,
     pub(crate) state_machines: Arc<StateMachines>,
@@ -59,6 +67,8 @@ pub struct Parts {
     pub circuit_states: Vec<CircuitState>,
     /// Time intervals.
     pub time_intervals: Vec<TimeIntervalDefinition>,
+    /// Which rules operators have enabled or disabled.
+    pub switches: BTreeMap<String, bool>,
     /// What the topic may not hold.
     pub secrets: Secrets,
 }
@@ -118,25 +128,26 @@ impl Definitions {
             rules.files.into_iter().map(|file| SourceFile { name: file.name, text: file.text }).collect();
         let intervals = Intervals::compile(&time_intervals)
             .map_err(|(name, problem)| DefinitionsError::TimeInterval { name, problem })?;
-        let checked = acteon_rules::compile(&files, &options).map_err(DefinitionsError::Rules)?;
+        let rules = acteon_rules::compile(&files, &options).map_err(DefinitionsError::Rules)?.rules;
+        let rules = rules.with_switches(&parts.switches).map_err(DefinitionsError::Rules)?;
         let chain_names = chains.iter().map(|chain| chain.name.clone()).collect();
         let machine_names = state_machines.iter().map(|machine| machine.name.clone()).collect();
-        let interval_names = time_intervals.iter().map(|interval| interval.name.clone()).collect();
         let state_machines = StateMachines::compile(state_machines).map_err(DefinitionsError::StateMachines)?;
         let names = Names {
             providers: Some(&providers),
             chains: Some(&chain_names),
             state_machines: Some(&machine_names),
-            time_intervals: Some(&interval_names),
+            // A tenant may have one of its own that the configuration does not know.
+            time_intervals: None,
         };
-        let mut problems = acteon_rules::check_references(&checked.rules, &names);
-        problems.extend(unsigned_approvals(&checked.rules, &secrets));
+        let mut problems = acteon_rules::check_references(&rules, &names);
+        problems.extend(unsigned_approvals(&rules, &secrets));
         if !problems.is_empty() {
             return Err(DefinitionsError::Rules(problems));
         }
         Ok(Self {
             version,
-            rules: Arc::new(checked.rules),
+            rules: Arc::new(rules),
             chains: Arc::new(Chains::compile(chains, &providers).map_err(DefinitionsError::Chains)?),
             providers: Arc::new(providers),
             circuits,
@@ -144,6 +155,8 @@ impl Definitions {
             audit_store_payload: settings.audit_store_payload,
             redaction: Redaction::new(&settings.audit_redact_fields, &settings.audit_redact_placeholder),
             settings,
+            switches: Arc::new(parts.switches),
+            operators: Arc::default(),
             intervals: Arc::new(intervals),
             secrets,
             state_machines: Arc::new(state_machines),

@@ -1,6 +1,7 @@
-//! A tenant's quotas, silences and retention, and the time intervals of rules: what applies to an action beside the rules.
+//! A tenant's quotas, silences, retention and time intervals, and those that rules name: what applies to an action beside the rules.
 
 mod interval;
+mod own_interval;
 mod quota;
 mod record;
 mod retention;
@@ -22,15 +23,20 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
 use acteon_rules::{Decision, Subject, Verdict};
-use acteon_schemas::{CommandKind, Dispatch, DispatchContext, Metadata, Outcome, OutcomeDetail, OverageBehavior};
+use acteon_schemas::{
+    CommandKind, Dispatch, DispatchContext, MAX_NAME_BYTES, Metadata, Outcome, OutcomeDetail, OverageBehavior,
+};
 use interval::Muting;
 use quota::Check;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use uuid::Uuid;
 
+/// Most labels of a definition.
+const MAX_LABELS: usize = 32;
 /// `action_type` of the notification that a quota is exceeded.
 const NOTIFICATION: &str = "quota_notification";
 
@@ -65,7 +71,7 @@ pub(crate) fn before<S: State, E: Effects>(
     if arrival.resume.is_some() {
         return Ok(ControlFlow::Continue(Allowance::default()));
     }
-    let allowance = Allowance { counts: true, checks: quota::checks(turn, scope, &policy, None)? };
+    let allowance = Allowance { counts: true, checks: quota::checks(turn, subject, &policy, None)? };
     if let Some(check) = allowance.blocking() {
         let decision = Decision::default_allow();
         let decided = Decided::new(turn, arrival, subject, &decision);
@@ -84,9 +90,8 @@ pub(crate) fn steer<S: State, E: Effects>(
     if !allowance.counts || decision.verdict == Verdict::Chain {
         return Ok(());
     }
-    let scope = (subject.namespace, subject.tenant);
-    let Some(policy) = load(turn, scope.0, scope.1)? else { return Ok(()) };
-    allowance.checks.extend(quota::checks(turn, scope, &policy, Some(&subject.provider))?);
+    let Some(policy) = load(turn, subject.namespace, subject.tenant)? else { return Ok(()) };
+    allowance.checks.extend(quota::checks(turn, subject, &policy, Some(&subject.provider))?);
     let fallback = match allowance.exceeded().map(|check| &check.behavior) {
         Some(OverageBehavior::Degrade { fallback_provider }) if *fallback_provider != *subject.provider => {
             fallback_provider.clone()
@@ -96,7 +101,7 @@ pub(crate) fn steer<S: State, E: Effects>(
     let left = std::mem::replace(&mut subject.provider, Cow::Owned(fallback)).into_owned();
     // It counts for the provider that it goes to.
     allowance.checks.retain(|check| check.provider.is_none() || check.is_over());
-    let others = quota::checks(turn, scope, &policy, Some(&subject.provider))?;
+    let others = quota::checks(turn, subject, &policy, Some(&subject.provider))?;
     allowance.checks.extend(others);
     if matches!(decision.verdict, Verdict::Allow | Verdict::DefaultAllow) {
         decision.verdict = Verdict::Reroute { from: left };
@@ -120,7 +125,8 @@ pub(crate) fn after<S: State, E: Effects>(
     if let Some(silence) = silence {
         return Ok(Some(hush(decided, &silence.id, turn.effects)));
     }
-    let muting = decided.decision.rule.and_then(|rule| turn.definitions.intervals.muting(rule, turn.now));
+    let own = policy.as_ref().map_or(&[][..], |policy| policy.intervals.as_slice());
+    let muting = decided.decision.rule.and_then(|rule| turn.definitions.intervals.muting(rule, own, turn.now));
     Ok(muting.map(|muting| mute(decided, &muting, turn.effects)))
 }
 
@@ -130,13 +136,17 @@ pub(crate) fn note(allowance: &Allowance, tenant: &str) -> Option<Value> {
 }
 
 /// Counts an admitted action, and tells of quotas that it exceeds, once a window.
-pub(crate) fn count<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, decided: &Decided<'_, '_>, allowance: Allowance) {
-    let scope = (decided.subject.namespace, decided.subject.tenant);
+pub(crate) fn count<S: State, E: Effects>(
+    turn: &mut Turn<'_, S, E>,
+    decided: &Decided<'_, '_>,
+    allowance: Allowance,
+) -> Result<(), StateError> {
     for mut check in allowance.checks {
-        if check.count(turn, scope) {
+        if check.count(turn)? {
             tell(turn, decided, &check);
         }
     }
+    Ok(())
 }
 
 fn tell<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, decided: &Decided<'_, '_>, check: &Check) {
@@ -281,8 +291,24 @@ pub(crate) fn command<S: State, E>(
         }
         CommandKind::DeleteSilence { silence_id } => silence::delete(turn, scope, silence_id)?,
         CommandKind::ListSilences { include_expired } => silence::list(turn, scope, *include_expired)?,
+        CommandKind::CreateTimeInterval { interval } => own_interval::create(turn, scope, interval)?,
+        CommandKind::UpdateTimeInterval { interval } => own_interval::update(turn, scope, interval)?,
+        CommandKind::DeleteTimeInterval { name } => own_interval::delete(turn, scope, name)?,
+        CommandKind::ListTimeIntervals {} => own_interval::list(turn, scope)?,
         _ => return Ok(None),
     }))
+}
+
+/// Checks free labels.
+pub(crate) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), String> {
+    if labels.len() > MAX_LABELS {
+        return Err(format!("`labels` has {} entries; {MAX_LABELS} are allowed", labels.len()));
+    }
+    for (name, text) in labels {
+        check_text("labels", name, 1, MAX_NAME_BYTES)?;
+        check_text("labels", text, 0, MAX_NAME_BYTES)?;
+    }
+    Ok(())
 }
 
 /// Checks the length of a text, in bytes.

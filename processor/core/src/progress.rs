@@ -60,6 +60,9 @@ impl Progress<'_> {
             expires_at: turn.audit_expires_at(),
             released_by: None,
             chain_id: None,
+            caller_id: None,
+            signer_id: None,
+            kid: None,
             definitions_version: turn.definitions.version,
             source: self.source.clone(),
         }

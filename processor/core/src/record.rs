@@ -8,7 +8,7 @@ use crate::keys::Store;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
 use acteon_rules::{Decision, Rule, Subject, Verdict};
-use acteon_schemas::{AuditLabels, AuditPhase, AuditRecord, Outcome, OutcomeDetail, OutcomeRecord};
+use acteon_schemas::{Action, AuditLabels, AuditPhase, AuditRecord, Outcome, OutcomeDetail, OutcomeRecord};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json, to_value};
@@ -175,9 +175,17 @@ impl<'a, 'r> Decided<'a, 'r> {
             expires_at: self.expires_at,
             released_by: self.released_by(),
             chain_id: None,
+            caller_id: self.named("caller_id"),
+            signer_id: self.named("signer_id"),
+            kid: self.named("kid"),
             definitions_version: self.definitions.version,
             source: self.arrival.origin.clone(),
         });
+    }
+
+    /// A name that the action carries beside its own fields.
+    fn named(&self, field: &str) -> Option<Cow<'_, str>> {
+        Action::name_in(&self.arrival.action.extra, field).map(Cow::Borrowed)
     }
 
     /// The action's labels with what a replay needs beside the payload.

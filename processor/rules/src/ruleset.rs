@@ -1,5 +1,7 @@
 //! Rule sets: compiled once, shared, never changed.
 
+use std::collections::BTreeMap;
+
 use chrono_tz::Tz;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -89,6 +91,25 @@ impl RuleSet {
         self.rules.iter().find(|rule| rule.name == name)
     }
 
+    /// The same rules, those that `switches` names enabled or disabled whatever their files say. A name that no rule has
+    /// means nothing.
+    ///
+    /// # Errors
+    /// A split would be left without a rule that could be drawn.
+    pub fn with_switches(mut self, switches: &BTreeMap<String, bool>) -> Result<Self, Vec<Diagnostic>> {
+        for rule in &mut self.rules {
+            if let Some(enabled) = switches.get(&rule.name) {
+                rule.enabled = *enabled;
+            }
+        }
+        let mut diagnostics = Vec::new();
+        check_weights(&self.rules, &mut diagnostics);
+        if !diagnostics.is_empty() {
+            return Err(in_order(diagnostics));
+        }
+        Ok(Self { index: Index::new(&self.rules), splits: splits(&self.rules), ..self })
+    }
+
     /// What the set was compiled with.
     #[must_use]
     pub fn options(&self) -> &Options {
@@ -139,14 +160,18 @@ pub fn compile(files: &[SourceFile], options: &Options) -> Result<Checked, Vec<D
     for (index, rule) in rules.iter_mut().enumerate() {
         rule.index = index;
     }
-    let index = Index::new(&rules);
+    let rules = RuleSet { index: Index::new(&rules), splits: splits(&rules), rules, options: *options };
+    diagnostics.extend(lint::check(&rules));
+    Ok(Checked { rules, warnings: in_order(diagnostics) })
+}
+
+/// The enabled weighted route rules of each priority, in order.
+fn splits(rules: &[Rule]) -> FxHashMap<i32, Vec<usize>> {
     let mut splits: FxHashMap<i32, Vec<usize>> = FxHashMap::default();
     for rule in rules.iter().filter(|rule| rule.split_weight().is_some()) {
         splits.entry(rule.priority).or_default().push(rule.index);
     }
-    let rules = RuleSet { rules, index, options: *options, splits };
-    diagnostics.extend(lint::check(&rules));
-    Ok(Checked { rules, warnings: in_order(diagnostics) })
+    splits
 }
 
 /// An error for each rule whose name another rule has already.

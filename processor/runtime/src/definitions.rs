@@ -3,8 +3,8 @@
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::Error;
 use crate::kafka::{SETTLE_TIMEOUT, is_fenced, quiet};
-use acteon_core::{Definitions, DefinitionsError, Parts, Secrets};
-use acteon_schemas::{CircuitState, Definition, RulesDefinition, SettingsDefinition};
+use acteon_core::{Assembled, Definitions, DefinitionsError, Secrets, SetAside};
+use acteon_schemas::{CircuitState, Definition, OPERATOR_PREFIX};
 use acteon_topology::{KafkaConfig, Names};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -16,8 +16,8 @@ use std::time::Duration;
 
 /// Key prefix of circuits, which tasks write.
 const CIRCUIT_PREFIX: &str = "circuit/";
-/// Key prefixes of definitions of which there are several: what is not published any more is removed. Circuits are not
-/// published, so they stay.
+/// Key prefixes of definitions of which there are several: what is not published any more is removed. Circuits and what
+/// operators set are not published, so they stay.
 const OWNED_PREFIXES: [&str; 4] = ["provider/", "chain/", "state_machine/", "time_interval/"];
 /// Limit of one read of the whole table.
 const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -45,28 +45,22 @@ impl Table {
     /// Compiles the table into a snapshot; `None` while there are no rules or no settings yet.
     ///
     /// # Errors
-    /// A record can't be decoded, or the rules don't compile.
+    /// A record can't be decoded, or what is published does not compile.
     pub fn compile(&self, secrets: &Secrets) -> Result<Option<Definitions>, Error> {
-        let (mut rules, mut settings): (Option<RulesDefinition>, Option<SettingsDefinition>) = (None, None);
-        let mut parts = Parts { secrets: secrets.clone(), ..Parts::default() };
-        for definition in self.definitions()? {
-            match definition {
-                Definition::Rules(found) => rules = Some(found),
-                Definition::Settings(found) => settings = Some(found),
-                Definition::Provider(found) => {
-                    parts.circuits.extend(found.circuit.map(|circuit| (found.name.clone(), circuit)));
-                    parts.long_retries.extend(found.long_retry.map(|retry| (found.name.clone(), retry)));
-                    parts.providers.insert(found.name);
-                }
-                Definition::Chain(found) => parts.chains.push(found),
-                Definition::StateMachine(found) => parts.state_machines.push(found),
-                Definition::TimeInterval(found) => parts.time_intervals.push(found),
-                Definition::Circuit(found) => parts.circuit_states.push(found),
-            }
+        let Some(Assembled { definitions, set_aside }) = self.assemble(secrets)? else { return Ok(None) };
+        for SetAside { key, reason } in set_aside {
+            tracing::warn!(key, reason, "what an operator has set does not go with the configuration and is left out");
         }
-        let (Some(rules), Some(settings)) = (rules, settings) else { return Ok(None) };
-        Definitions::compile(self.version, Parts { rules, settings, ..parts })
-            .map(Some)
+        Ok(Some(definitions))
+    }
+
+    fn assemble(&self, secrets: &Secrets) -> Result<Option<Assembled>, Error> {
+        let (mut published, mut operators) = (Vec::new(), Vec::new());
+        for (key, value) in &self.records {
+            let layer = if key.starts_with(OPERATOR_PREFIX) { &mut operators } else { &mut published };
+            layer.push(decode(key, value)?);
+        }
+        Definitions::assemble(self.version, &published, &operators, secrets)
             .map_err(|error: DefinitionsError| Error::Definitions(error.to_string()))
     }
 
@@ -75,10 +69,7 @@ impl Table {
     /// # Errors
     /// A record can't be decoded.
     pub fn definitions(&self) -> Result<Vec<Definition>, Error> {
-        let decoded = self.records.iter().map(|(key, value)| {
-            Definition::decode(value).map_err(|error| Error::Definitions(format!("record `{key}`: {error}")))
-        });
-        decoded.collect()
+        self.records.iter().map(|(key, value)| decode(key, value)).collect()
     }
 
     /// How circuits stand, by the table.
@@ -89,10 +80,9 @@ impl Table {
         let is_circuit = |(key, _): &(&String, &Vec<u8>)| key.starts_with(CIRCUIT_PREFIX);
         let mut circuits = Vec::new();
         for (key, value) in self.records.iter().filter(is_circuit) {
-            match Definition::decode(value) {
-                Ok(Definition::Circuit(state)) => circuits.push(state),
-                Ok(_) => return Err(Error::Definitions(format!("record `{key}`: not a circuit"))),
-                Err(error) => return Err(Error::Definitions(format!("record `{key}`: {error}"))),
+            match decode(key, value)? {
+                Definition::Circuit(state) => circuits.push(state),
+                _ => return Err(Error::Definitions(format!("record `{key}`: not a circuit"))),
             }
         }
         Ok(circuits)
@@ -113,6 +103,10 @@ impl Table {
         }
         self.version = offset;
     }
+}
+
+fn decode(key: &str, value: &[u8]) -> Result<Definition, Error> {
+    Definition::decode(value).map_err(|error| Error::Definitions(format!("record `{key}`: {error}")))
 }
 
 /// Makes snapshots of a table that changes. What is published is compiled once: a circuit that opens or closes costs
@@ -319,10 +313,14 @@ fn transact(producer: &BaseProducer, topic: &str, changes: &Changes) -> Result<(
     producer.commit_transaction(SETTLE_TIMEOUT)
 }
 
+mod edit;
+
+pub use edit::{EditError, edit};
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use acteon_schemas::{CircuitDefinition, ProviderDefinition};
+    use acteon_schemas::{CircuitDefinition, ProviderDefinition, RulesDefinition, SettingsDefinition};
     use std::sync::Arc;
 
     fn table(records: &[Definition]) -> Table {

@@ -1,24 +1,14 @@
+use acteon_schemas::{DURATION_UNITS, parse_durations};
+
 /// Longest time that one step may pass, in milliseconds (ten years).
 pub(crate) const MAX_ADVANCE_MS: i64 = 3_650 * 86_400_000;
 
-const UNITS: [(&str, i64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-
 /// Reads a duration such as `30s` or `1h30m`, in milliseconds.
 pub(crate) fn parse(text: &str) -> Result<i64, String> {
-    let bad = || format!("`{text}` is no duration: write it as in 30s, 5m, 1h30m or 2d");
-    let (mut rest, mut total) = (text.trim(), 0_i64);
-    if rest.is_empty() {
-        return Err(bad());
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
-        let number: i64 = rest[..digits].parse().map_err(|_| bad())?;
-        rest = &rest[digits..];
-        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let (_, unit) = UNITS.iter().find(|(name, _)| *name == &rest[..letters]).ok_or_else(bad)?;
-        total = number.checked_mul(*unit).and_then(|ms| total.checked_add(ms)).ok_or_else(bad)?;
-        rest = &rest[letters..];
-    }
+    let total = parse_durations(text.trim(), &DURATION_UNITS.map(|(name, _)| name));
+    let Some(total) = total.and_then(|total| i64::try_from(total).ok()) else {
+        return Err(format!("`{text}` is no duration: write it as in 30s, 5m, 1h30m or 2d"));
+    };
     if total > MAX_ADVANCE_MS {
         return Err(format!("`{text}` is too long: one step may pass {} days", MAX_ADVANCE_MS / 86_400_000));
     }

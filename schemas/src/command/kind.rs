@@ -46,6 +46,10 @@ impl CommandKind {
             Self::UpdateSilence { .. } => "update_silence",
             Self::DeleteSilence { .. } => "delete_silence",
             Self::ListSilences { .. } => "list_silences",
+            Self::CreateTimeInterval { .. } => "create_time_interval",
+            Self::UpdateTimeInterval { .. } => "update_time_interval",
+            Self::DeleteTimeInterval { .. } => "delete_time_interval",
+            Self::ListTimeIntervals {} => "list_time_intervals",
             Self::TripCircuit { .. } => "trip_circuit",
             Self::ResetCircuit {} => "reset_circuit",
             Self::ReportCall { .. } => "report_call",
@@ -92,7 +96,12 @@ impl CommandKind {
             Self::RetryNow { dispatch_id } | Self::CancelRetry { dispatch_id } => {
                 check_name("dispatch_id", dispatch_id, MAX_NAME_BYTES)
             }
+            Self::CreateTimeInterval { interval } | Self::UpdateTimeInterval { interval } => {
+                check_name("name", &interval.name, MAX_NAME_BYTES)
+            }
+            Self::DeleteTimeInterval { name } => check_name("name", name, MAX_NAME_BYTES),
             Self::ListGroups { .. }
+            | Self::ListTimeIntervals {}
             | Self::TripCircuit { .. }
             | Self::ResetCircuit {}
             | Self::ReportCall { .. }

@@ -24,14 +24,15 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// What became of one dead letter.
 #[derive(Debug)]
-pub(super) struct Done {
+pub(crate) struct Done {
     pub(super) id: Id,
     /// Why nothing was done.
     pub(super) problem: Option<String>,
 }
 
 impl Done {
-    pub(super) fn shown(&self, what: Resolution) -> Value {
+    /// As it is told.
+    pub(crate) fn shown(&self, what: Resolution) -> Value {
         match &self.problem {
             None => json!({"id": self.id.to_string(), "status": what.as_str()}),
             Some(problem) => json!({"id": self.id.to_string(), "status": "failed", "message": problem}),

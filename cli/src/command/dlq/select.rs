@@ -2,6 +2,8 @@
 
 use super::entry::Entry;
 use crate::clock;
+use acteon_gateway::DeadLetterFilter;
+use acteon_schemas::parse_duration;
 use chrono::DateTime;
 use clap::Args;
 
@@ -26,6 +28,20 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// One of another origin than flags.
+    ///
+    /// # Errors
+    /// `since` is no time.
+    pub(crate) fn of(filter: &DeadLetterFilter) -> Result<Self, String> {
+        Ok(Self {
+            provider: filter.provider.clone(),
+            namespace: filter.namespace.clone(),
+            tenant: filter.tenant.clone(),
+            code: filter.code.clone(),
+            since: filter.since.as_deref().map(since).transpose()?,
+        })
+    }
+
     /// Whether nothing is given.
     pub(super) fn is_empty(&self) -> bool {
         let names = [&self.provider, &self.namespace, &self.tenant, &self.code];
@@ -53,15 +69,8 @@ fn moment(text: &str, now: i64) -> Option<i64> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(at.timestamp_millis());
     }
-    let unit = match text.chars().last()? {
-        's' => 1_000,
-        'm' => 60_000,
-        'h' => 3_600_000,
-        'd' => 86_400_000,
-        _ => return None,
-    };
-    let number: u32 = text[..text.len() - 1].parse().ok()?;
-    Some(now.saturating_sub(i64::from(number).saturating_mul(unit)))
+    let ago = parse_duration(text, &["s", "m", "h", "d"], None)?;
+    now.checked_sub_unsigned(ago)
 }
 
 #[cfg(test)]

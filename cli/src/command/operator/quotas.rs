@@ -49,6 +49,12 @@ pub(crate) enum Quotas {
         /// A free label; may be repeated
         #[arg(long, value_name = "KEY=VALUE", value_parser = input::pair)]
         label: Vec<(String, String)>,
+        /// Count only the actions of this sender, by their caller_id
+        #[arg(long, value_name = "CALLER", conflicts_with = "per_principal")]
+        principal: Option<String>,
+        /// Count each sender by itself
+        #[arg(long)]
+        per_principal: bool,
     },
     /// Remove a quota
     #[command(
@@ -66,7 +72,19 @@ impl Operator for Quotas {
     fn request(&self) -> Result<Request<'_>> {
         Ok(match self {
             Self::List { ask } => ask.list(CommandKind::ListQuotas {}, &COLUMNS),
-            Self::Set { ask, max_actions, window, overage, provider, id, description, disabled, label } => {
+            Self::Set {
+                ask,
+                max_actions,
+                window,
+                overage,
+                provider,
+                id,
+                description,
+                disabled,
+                label,
+                principal,
+                per_principal,
+            } => {
                 let quota = QuotaDefinition {
                     id: id.clone(),
                     provider: provider.clone(),
@@ -76,6 +94,8 @@ impl Operator for Quotas {
                     enabled: disabled.then_some(false),
                     description: description.clone(),
                     labels: label.iter().cloned().collect(),
+                    principal: principal.clone(),
+                    per_principal: *per_principal,
                 };
                 ask.act(CommandKind::SetQuota { quota })
             }

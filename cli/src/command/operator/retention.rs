@@ -1,6 +1,6 @@
 //! How long a tenant's state and records are kept.
 
-use super::{Ask, Operator, Request};
+use super::{Ask, Operator, Request, input};
 use acteon_schemas::{CommandKind, RetentionDefinition};
 use anyhow::Result;
 use clap::Subcommand;
@@ -36,6 +36,9 @@ pub(crate) enum Retention {
         /// What it is for
         #[arg(long)]
         description: Option<String>,
+        /// A free label; may be repeated
+        #[arg(long, value_name = "KEY=VALUE", value_parser = input::pair)]
+        label: Vec<(String, String)>,
     },
     /// Keep them as the configuration says again
     #[command(after_help = "Example:\n  acteon retention delete --namespace monitoring --tenant acme-corp")]
@@ -49,7 +52,7 @@ impl Operator for Retention {
     fn request(&self) -> Result<Request<'_>> {
         Ok(match self {
             Self::Show { ask } => ask.act(CommandKind::ShowRetention {}),
-            Self::Set { ask, audit, state, events, compliance_hold, description } => {
+            Self::Set { ask, audit, state, events, compliance_hold, description, label } => {
                 let retention = RetentionDefinition {
                     audit_ttl_seconds: *audit,
                     state_ttl_seconds: *state,
@@ -57,6 +60,7 @@ impl Operator for Retention {
                     compliance_hold: *compliance_hold,
                     enabled: None,
                     description: description.clone(),
+                    labels: label.iter().cloned().collect(),
                 };
                 ask.act(CommandKind::SetRetention { retention })
             }

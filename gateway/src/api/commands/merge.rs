@@ -3,7 +3,6 @@
 use crate::api::ApiError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 
 /// The entry of a list's answer that has an id; `what` names its kind.
 ///
@@ -39,18 +38,4 @@ pub(super) fn merged<T: DeserializeOwned>(
     }
     let read = serde_json::from_value(Value::Object(whole));
     read.map_err(|error| ApiError::unprocessable("INVALID_BODY", error.to_string()))
-}
-
-/// Refuses labels where they would be lost.
-///
-/// # Errors
-/// 422 with the first label's name.
-pub(super) fn no_labels(labels: &BTreeMap<String, String>) -> Result<(), ApiError> {
-    match labels.keys().next() {
-        None => Ok(()),
-        Some(name) => {
-            let message = format!("field `labels`: `{name}` would not be kept; leave labels out");
-            Err(ApiError::unprocessable("UNSUPPORTED", message))
-        }
-    }
 }

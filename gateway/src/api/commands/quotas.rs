@@ -22,7 +22,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// What a change can name.
-const FIELDS: [&str; 7] = ["provider", "max_actions", "window", "overage_behavior", "enabled", "description", "labels"];
+const FIELDS: [&str; 9] = [
+    "provider",
+    "principal",
+    "per_principal",
+    "max_actions",
+    "window",
+    "overage_behavior",
+    "enabled",
+    "description",
+    "labels",
+];
 /// What `/usage` shows of a quota.
 const USAGE: [&str; 8] =
     ["namespace", "tenant", "used", "limit", "remaining", "window", "resets_at", "overage_behavior"];
@@ -78,11 +88,7 @@ impl Window {
 }
 
 impl Quota {
-    fn split(self) -> Result<(Scope, QuotaDefinition), ApiError> {
-        if self.per_principal || self.principal.is_some() {
-            let message = "`principal` and `per_principal` are not available in this version: quotas are a tenant's";
-            return Err(ApiError::unprocessable("UNSUPPORTED", message));
-        }
+    fn split(self) -> (Scope, QuotaDefinition) {
         let quota = QuotaDefinition {
             id: self.id,
             provider: self.provider,
@@ -92,8 +98,10 @@ impl Quota {
             enabled: self.enabled,
             description: self.description,
             labels: self.labels,
+            principal: self.principal,
+            per_principal: self.per_principal,
         };
-        Ok((Scope { namespace: self.namespace, tenant: self.tenant }, quota))
+        (Scope { namespace: self.namespace, tenant: self.tenant }, quota)
     }
 }
 
@@ -144,7 +152,7 @@ async fn usage(
     Change, Refused<404>, Refused<409>,
 ))]
 async fn create(State(api): State<Api>, Json(body): Json<Quota>) -> Result<Response, ApiError> {
-    let (scope, quota) = body.split()?;
+    let (scope, quota) = body.split();
     Ok(ask(&api, scope, CommandKind::SetQuota { quota }).await?.with(StatusCode::CREATED))
 }
 
@@ -163,7 +171,7 @@ async fn update(
 ) -> Result<Answer, ApiError> {
     let scope = query.or_of(&change)?;
     let found = found(&api, scope.clone(), &id).await?;
-    let (_, quota) = merged::<Quota>(&found, &FIELDS, change)?.split()?;
+    let (_, quota) = merged::<Quota>(&found, &FIELDS, change)?.split();
     let quota = QuotaDefinition { id: Some(id), ..quota };
     ask(&api, scope, CommandKind::SetQuota { quota }).await
 }

@@ -2,7 +2,7 @@
 
 use super::Scope;
 use super::ask::ask;
-use super::merge::{merged, no_labels};
+use super::merge::merged;
 use crate::api::body::Json;
 use crate::api::openapi::{Question, Refused};
 use crate::api::params::{Params, Segments};
@@ -37,6 +37,9 @@ struct RetentionDetail {
     state_ttl_seconds: Option<u64>,
     event_ttl_seconds: Option<u64>,
     description: Option<String>,
+    /// Absent where there are none.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
 /// The policies of a tenant: one or none.
@@ -59,13 +62,19 @@ struct RetentionChange {
     compliance_hold: Option<bool>,
     enabled: Option<bool>,
     description: Option<String>,
-    /// Labels are not kept: it has to be empty.
     labels: Option<BTreeMap<String, String>>,
 }
 
 /// What a change can name.
-const FIELDS: [&str; 6] =
-    ["audit_ttl_seconds", "state_ttl_seconds", "event_ttl_seconds", "compliance_hold", "enabled", "description"];
+const FIELDS: [&str; 7] = [
+    "audit_ttl_seconds",
+    "state_ttl_seconds",
+    "event_ttl_seconds",
+    "compliance_hold",
+    "enabled",
+    "description",
+    "labels",
+];
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -84,16 +93,16 @@ struct Policy {
 }
 
 impl Policy {
-    fn definition(self) -> Result<RetentionDefinition, ApiError> {
-        no_labels(&self.labels)?;
-        Ok(RetentionDefinition {
+    fn definition(self) -> RetentionDefinition {
+        RetentionDefinition {
             audit_ttl_seconds: self.audit_ttl_seconds,
             state_ttl_seconds: self.state_ttl_seconds,
             event_ttl_seconds: self.event_ttl_seconds,
             compliance_hold: self.compliance_hold.unwrap_or(false),
             enabled: self.enabled,
             description: self.description,
-        })
+            labels: self.labels,
+        }
     }
 }
 
@@ -150,7 +159,7 @@ async fn show(State(api): State<Api>, Segments(id): Segments<String>) -> Result<
 ))]
 async fn create(State(api): State<Api>, Json(body): Json<Policy>) -> Result<Response, ApiError> {
     let scope = Scope { namespace: body.namespace.clone(), tenant: body.tenant.clone() };
-    let retention = body.definition()?;
+    let retention = body.definition();
     if !policies(&api, scope.clone()).await?.is_empty() {
         let id = tenant_key(&scope.namespace, &scope.tenant);
         let message = format!("there is a retention policy `{id}` already: change it with PUT /v1/retention/{id}");
@@ -175,7 +184,7 @@ async fn update(
     let scope = scope(&id)?;
     let found = policies(&api, scope.clone()).await?.pop().ok_or_else(|| not_found(&id))?;
     let policy: Policy = merged(&found, &FIELDS, change)?;
-    let retention = policy.definition()?;
+    let retention = policy.definition();
     let set = ask(&api, scope, CommandKind::SetRetention { retention }).await?.value()?;
     Ok(axum::Json(with_id(set)))
 }

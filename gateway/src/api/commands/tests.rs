@@ -155,9 +155,9 @@ async fn each_request_is_a_command() {
 async fn what_is_made_is_201_and_what_is_changed_keeps_the_rest() {
     let server = Server::start(done).await;
     let last = || server.seen().pop().unwrap().value["command"].clone();
-    let made = json!({"namespace": "n", "tenant": "t", "max_actions": 5, "window": 90, "per_principal": false});
+    let made = json!({"namespace": "n", "tenant": "t", "max_actions": 5, "window": 90, "per_principal": true});
     assert_eq!(server.post("/v1/quotas", &made.to_string()).await.status, 201);
-    assert_eq!(last(), json!({"set_quota": {"quota": {"max_actions": 5, "window": "90"}}}));
+    assert_eq!(last(), json!({"set_quota": {"quota": {"max_actions": 5, "window": "90", "per_principal": true}}}));
     let answer = server.request("PUT", &format!("/v1/quotas/q?{SCOPE}"), "", r#"{"max_actions":6}"#).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let quota = &last()["set_quota"]["quota"];
@@ -165,9 +165,10 @@ async fn what_is_made_is_201_and_what_is_changed_keeps_the_rest() {
     assert_eq!(quota["labels"], json!({"k": "v"}));
 
     let made = json!({"namespace": "n", "tenant": "t", "provider": "p", "action_type": "a", "cron_expression": "0 * * * *",
-        "payload": {"x": 1}, "labels": {}});
+        "payload": {"x": 1}, "labels": {"k": "v"}});
     assert_eq!(server.post("/v1/recurring", &made.to_string()).await.status, 201);
-    assert_eq!(last()["create_recurring"]["recurring"]["action"]["payload"], json!({"x": 1}));
+    let recurring = &last()["create_recurring"]["recurring"];
+    assert_eq!((&recurring["action"]["payload"], &recurring["labels"]), (&json!({"x": 1}), &json!({"k": "v"})));
     let change = r#"{"namespace":"n","tenant":"t","payload":{"x":2},"cron_expr":"5 * * * *"}"#;
     let answer = server.request("PUT", "/v1/recurring/r", "", change).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -178,7 +179,7 @@ async fn what_is_made_is_201_and_what_is_changed_keeps_the_rest() {
     );
     assert_eq!((&recurring["overlap_policy"], &recurring["action"]["provider"]), (&json!("skip"), &json!("p")));
 
-    let made = r#"{"namespace":"n","tenant":"new","audit_ttl_seconds":5,"compliance_hold":false,"labels":{}}"#;
+    let made = r#"{"namespace":"n","tenant":"new","audit_ttl_seconds":5,"compliance_hold":false,"labels":{"k":"v"}}"#;
     let answer = server.post("/v1/retention", made).await;
     assert_eq!((answer.status, &answer.body["id"]), (201, &json!("n:t")), "{answer:?}");
     let again = server.post("/v1/retention", &made.replace("new", "t")).await;
@@ -260,18 +261,12 @@ async fn refusals_and_bad_requests_have_their_status() {
         (
             "POST",
             "/v1/quotas".to_owned(),
-            r#"{"namespace":"n","tenant":"t","max_actions":1,"window":"daily","per_principal":true}"#,
+            r#"{"namespace":"n","tenant":"t","max_actions":1,"window":"daily","per_principal":"yes"}"#,
             422,
-            "UNSUPPORTED",
+            "INVALID_BODY",
         ),
         ("PUT", "/v1/quotas/q".to_owned(), r#"{"max_actions":1}"#, 422, "INVALID_BODY"),
-        (
-            "POST",
-            "/v1/retention".to_owned(),
-            r#"{"namespace":"n","tenant":"t","labels":{"k":"v"}}"#,
-            422,
-            "UNSUPPORTED",
-        ),
+        ("POST", "/v1/retention".to_owned(), r#"{"namespace":"n","tenant":"t","labels":{"k":1}}"#, 422, "INVALID_BODY"),
         ("DELETE", "/v1/retention/x".to_owned(), "", 404, "NOT_FOUND"),
         ("PATCH", "/v1/quotas/q".to_owned(), "", 405, "METHOD_NOT_ALLOWED"),
     ];

@@ -14,6 +14,8 @@ pub(super) struct RuleSummary {
     description: Option<String>,
     /// Where it is written, as `rules/a.yaml:12`.
     source: String,
+    /// Whether `enabled` was set over HTTP; else it is what the rule's file says.
+    switched: bool,
 }
 
 /// Rules that were read and published.

@@ -38,6 +38,12 @@ pub struct AuditEntry {
     pub chain_id: Option<String>,
     /// What had held the action until now.
     pub released_by: Option<String>,
+    /// Who sent the action, as far as it says.
+    pub caller_id: Option<String>,
+    /// Who signed it, as far as it says.
+    pub signer_id: Option<String>,
+    /// The key that it says it was signed with.
+    pub kid: Option<String>,
     /// When it was decided, in milliseconds since 1970.
     pub dispatched_at: i64,
     /// When its last outcome was known, in milliseconds since 1970.
@@ -90,6 +96,9 @@ impl AuditEntry {
             outcome: record.outcome,
             chain_id: record.chain_id.map(Into::into),
             released_by: record.released_by.map(Into::into),
+            caller_id: record.caller_id.map(Cow::into_owned),
+            signer_id: record.signer_id.map(Cow::into_owned),
+            kid: record.kid.map(Cow::into_owned),
             dispatched_at: record.dispatched_at,
             completed_at: record.completed_at,
             duration_ms: record.duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
@@ -153,6 +162,9 @@ impl Serialize for AuditEntry {
         record.serialize_field("outcome", &self.outcome)?;
         record.serialize_field("phase", &self.phase)?;
         record.serialize_field("released_by", &self.released_by)?;
+        record.serialize_field("caller_id", &self.caller_id)?;
+        record.serialize_field("signer_id", &self.signer_id)?;
+        record.serialize_field("kid", &self.kid)?;
         record.serialize_field("action_payload", &self.action_payload)?;
         record.serialize_field("verdict_details", &self.verdict_details)?;
         record.serialize_field("outcome_details", &self.outcome_details)?;
@@ -175,15 +187,12 @@ impl Serialize for AuditEntry {
 }
 
 /// Fields of the original's records that clients look for and that nothing sets here.
-const NOT_RECORDED: [&str; 10] = [
-    "caller_id",
+const NOT_RECORDED: [&str; 7] = [
     "auth_method",
     "record_hash",
     "previous_hash",
     "sequence_number",
     "attachment_metadata",
     "signature",
-    "signer_id",
-    "kid",
     "canonical_hash",
 ];

@@ -41,13 +41,6 @@ pub struct AuditFilter {
     pub to: Option<i64>,
 }
 
-impl AuditFilter {
-    /// Whether it asks for what no record has: who asked and who signed is not recorded.
-    pub(crate) fn fits_nothing(&self) -> bool {
-        self.caller_id.is_some() || self.signer_id.is_some() || self.kid.is_some()
-    }
-}
-
 /// Where a record stands in the order of pages: by the time of its decision, then by its place in the audit topic, which
 /// is the same at every gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,7 @@
 //! The audit view in a file: SQLite.
 
 mod append;
+mod coverage;
 mod readers;
 mod schema;
 mod select;
@@ -8,8 +9,8 @@ mod tally;
 mod writer;
 
 use super::{
-    ActionKey, Answer, Appended, AuditBatch, AuditEntry, AuditPage, AuditQuery, AuditStore, StoreError, Tally,
-    TallyQuery,
+    ActionKey, Answer, Appended, AuditBatch, AuditEntry, AuditPage, AuditQuery, AuditStore, CoverageQuery, CoverageRow,
+    StoreError, Tally, TallyQuery,
 };
 use readers::Readers;
 use rusqlite::params;
@@ -66,6 +67,10 @@ impl AuditStore for SqliteAuditStore {
 
     fn tally(&self, query: TallyQuery) -> Answer<'_, Vec<Tally>> {
         Box::pin(self.readers.ask(move |reader| tally::tally(reader, &query)))
+    }
+
+    fn coverage(&self, query: CoverageQuery) -> Answer<'_, Vec<CoverageRow>> {
+        Box::pin(self.readers.ask(move |reader| coverage::coverage(reader, &query)))
     }
 
     fn expire(&self, now: i64) -> Answer<'_, u64> {

@@ -78,18 +78,29 @@ impl Intervals {
         Ok(Self(intervals))
     }
 
-    /// What mutes the actions of a rule at a time.
-    pub(crate) fn muting<'r>(&self, rule: &'r Rule, now: i64) -> Option<Muting<'r>> {
-        let holds = |name: &&String| self.0.get(*name).is_some_and(|interval| interval.holds(now));
-        if let Some(name) = rule.mute_time_intervals.iter().find(holds) {
+    /// What mutes the actions of a rule at a time. Of a name that both have, the tenant's `own` interval counts; one that
+    /// neither has is as if the rule did not name it.
+    pub(crate) fn muting<'r>(&self, rule: &'r Rule, own: &[TimeIntervalDefinition], now: i64) -> Option<Muting<'r>> {
+        let holds = |name: &String| match own.iter().find(|interval| interval.name == *name) {
+            // It was checked when it was set.
+            Some(own) => compile(own).ok().map(|interval| interval.holds(now)),
+            None => self.0.get(name).map(|interval| interval.holds(now)),
+        };
+        if let Some(name) = rule.mute_time_intervals.iter().find(|name| holds(name) == Some(true)) {
             return Some(Muting { interval: Cow::Borrowed(name), reason: "mute_time_interval" });
         }
-        if rule.active_time_intervals.is_empty() || rule.active_time_intervals.iter().any(|name| holds(&name)) {
-            return None;
+        let mut missed = Vec::new();
+        for name in &rule.active_time_intervals {
+            match holds(name) {
+                Some(true) => return None,
+                Some(false) => missed.push(name.as_str()),
+                None => {}
+            }
         }
-        let interval = match &rule.active_time_intervals[..] {
-            [only] => Cow::Borrowed(only.as_str()),
-            several => Cow::Owned(several.join(", ")),
+        let interval = match missed[..] {
+            [] => return None,
+            [only] => Cow::Borrowed(only),
+            _ => Cow::Owned(missed.join(", ")),
         };
         Some(Muting { interval, reason: "active_time_interval" })
     }
@@ -129,6 +140,11 @@ fn days_in_month(year: i32, month: u32) -> i32 {
     let (year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
     let last = NaiveDate::from_ymd_opt(year, next, 1).and_then(|first| first.pred_opt());
     last.map_or(31, |last| i32::try_from(last.day()).unwrap_or(31))
+}
+
+/// What is wrong with an interval.
+pub(super) fn check(definition: &TimeIntervalDefinition) -> Result<(), String> {
+    compile(definition).map(drop)
 }
 
 fn compile(definition: &TimeIntervalDefinition) -> Result<Interval, String> {

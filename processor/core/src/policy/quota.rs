@@ -1,5 +1,7 @@
 //! Quotas: how many actions a tenant may send in a rolling window, and what happens beyond that.
 
+mod principal;
+
 use super::record::{Policy, edit, limit, load, store};
 use crate::ids;
 use crate::keys::{self, Store};
@@ -9,7 +11,8 @@ use crate::throttle::Window;
 use crate::time::rfc3339;
 use crate::turn::Turn;
 use crate::value;
-use acteon_schemas::{MAX_NAME_BYTES, OverageBehavior, QuotaDefinition};
+use acteon_rules::Subject;
+use acteon_schemas::{Action, MAX_NAME_BYTES, OverageBehavior, QuotaDefinition};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -20,8 +23,8 @@ const MAX_QUOTAS: usize = 100;
 const MAX_WINDOW_SECONDS: u64 = 366 * 24 * 3600;
 /// Longest description, in bytes.
 const MAX_DESCRIPTION_BYTES: usize = 1_024;
-/// Most labels.
-const MAX_LABELS: usize = 32;
+/// The sender of actions that name none.
+const ANONYMOUS: &str = "anonymous";
 
 /// A quota as it is kept. Times are in milliseconds since 1970.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,6 +51,11 @@ pub(crate) struct Check {
     pub(super) used: u64,
     pub(super) behavior: OverageBehavior,
     pub(super) provider: Option<String>,
+    /// The sender whose actions are counted, where not those of all are.
+    principal: Option<String>,
+    key: Vec<u8>,
+    /// How much of the key other senders' have in common with it.
+    bucket: Option<usize>,
     window_ms: u64,
     usage: Usage,
 }
@@ -78,14 +86,21 @@ impl Check {
     }
 
     pub(super) fn details(&self, tenant: &str) -> Value {
-        json!({
+        let mut details = json!({
             "quota_id": self.id, "tenant": tenant, "limit": self.limit, "used": self.used,
             "overage_behavior": self.does(),
-        })
+        });
+        if let Some(principal) = &self.principal {
+            details["principal"] = json!(principal);
+        }
+        details
     }
 
     /// Counts an action in; returns whether it is to be told that the quota is exceeded, which is so once a window.
-    pub(super) fn count<S: State, E>(&mut self, turn: &mut Turn<'_, S, E>, scope: (&str, &str)) -> bool {
+    ///
+    /// # Errors
+    /// The state can't be read.
+    pub(super) fn count<S: State, E>(&mut self, turn: &mut Turn<'_, S, E>) -> Result<bool, StateError> {
         let tell = self.is_over() && self.usage.told_at.saturating_add_unsigned(self.window_ms) <= turn.now;
         if tell {
             self.usage.told_at = turn.now;
@@ -95,8 +110,13 @@ impl Check {
         value::begin(&mut stored, self.usage.window.ends_at(self.window_ms));
         value::push_varint(&mut stored, u64::try_from(self.usage.told_at).unwrap_or(0));
         self.usage.window.push(&mut stored);
-        turn.state.put(&key(scope, &self.id), &stored);
-        tell
+        if let Some(bucket) = self.bucket.and_then(|bucket| self.key.get(..bucket))
+            && turn.state.get(&self.key)?.is_none()
+        {
+            principal::sweep(turn.state, turn.now, bucket)?;
+        }
+        turn.state.put(&self.key, &stored);
+        Ok(tell)
     }
 }
 
@@ -107,14 +127,9 @@ fn key(scope: (&str, &str), id: &str) -> Vec<u8> {
     key
 }
 
-fn usage<S: State, E>(
-    turn: &mut Turn<'_, S, E>,
-    scope: (&str, &str),
-    id: &str,
-    window_ms: u64,
-) -> Result<Usage, StateError> {
+fn usage<S: State, E>(turn: &mut Turn<'_, S, E>, key: &[u8], window_ms: u64) -> Result<Usage, StateError> {
     let mut usage = Usage::default();
-    let Some(stored) = turn.state.get(&key(scope, id))? else { return Ok(usage) };
+    let Some(stored) = turn.state.get(key)? else { return Ok(usage) };
     let corrupt = || StateError::Corrupt { store: Store::Usage.name(), problem: "cut short" };
     let (_, mut body) = value::split(stored, Store::Usage)?;
     usage.told_at = i64::try_from(value::take_varint(&mut body).ok_or_else(corrupt)?).unwrap_or(i64::MAX);
@@ -123,22 +138,30 @@ fn usage<S: State, E>(
     Ok(usage)
 }
 
-/// The quotas of one provider's actions, or with `None` those of all of the tenant's, with what they have counted.
+/// The quotas of one provider's actions, or with `None` those of all of the tenant's, that count the actions of this one's
+/// sender, with what they have counted.
 pub(super) fn checks<S: State, E>(
     turn: &mut Turn<'_, S, E>,
-    scope: (&str, &str),
+    subject: &Subject<'_>,
     policy: &Policy,
     provider: Option<&str>,
 ) -> Result<Vec<Check>, StateError> {
     let mut checks = Vec::new();
+    let (scope, caller) = ((subject.namespace, subject.tenant), Action::name_in(subject.extra, "caller_id"));
     for Quota { id, definition, .. } in &policy.quotas {
-        if definition.provider.as_deref() != provider || !definition.enabled.unwrap_or(true) {
+        let is_meant = definition.principal.is_none() || definition.principal.as_deref() == caller;
+        if definition.provider.as_deref() != provider || !definition.enabled.unwrap_or(true) || !is_meant {
             continue;
         }
         // Windows were checked when the quota was set.
         let Some(window_ms) = window_ms(&definition.window) else { continue };
-        let usage = usage(turn, scope, id, window_ms)?;
+        let (mut key, caller) = (key(scope, id), caller.unwrap_or(ANONYMOUS));
+        let bucket = definition.per_principal.then(|| principal::push(&mut key, caller));
+        let usage = usage(turn, &key, window_ms)?;
         checks.push(Check {
+            principal: (definition.per_principal || definition.principal.is_some()).then(|| caller.to_owned()),
+            key,
+            bucket,
             id: id.clone(),
             limit: definition.max_actions,
             used: usage.window.total(),
@@ -185,6 +208,8 @@ pub(crate) fn set<S: State, E>(
     let id = definition.id.clone().unwrap_or_else(|| ids::derived(identity, "quota").to_string());
     let mut quota = Quota { id, definition: definition.clone(), created_at: turn.now, updated_at: turn.now };
     quota.definition.id = None;
+    let counted = policy.quotas.iter().find(|other| other.id == quota.id);
+    let counts_anew = counted.is_some_and(|other| other.definition.per_principal != definition.per_principal);
     let number = policy.quotas.len();
     match policy.quotas.iter_mut().find(|other| other.id == quota.id) {
         Some(other) => {
@@ -199,6 +224,9 @@ pub(crate) fn set<S: State, E>(
     if let Err(refused) = store(turn, scope.0, scope.1, policy) {
         return Ok(refused);
     }
+    if counts_anew {
+        principal::forget(turn.state, &key(scope, &quota.id))?;
+    }
     Ok(Reply::done(shown(turn, scope, &quota)?))
 }
 
@@ -207,12 +235,12 @@ fn check(definition: &QuotaDefinition, known: impl Fn(&str) -> bool) -> Result<(
         super::check_text("id", id, 1, MAX_NAME_BYTES)?;
     }
     super::check_text("description", definition.description.as_deref().unwrap_or(""), 0, MAX_DESCRIPTION_BYTES)?;
-    if definition.labels.len() > MAX_LABELS {
-        return Err(format!("`labels` has {} entries; {MAX_LABELS} are allowed", definition.labels.len()));
-    }
-    for (name, text) in &definition.labels {
-        super::check_text("labels", name, 1, MAX_NAME_BYTES)?;
-        super::check_text("labels", text, 0, MAX_NAME_BYTES)?;
+    super::check_labels(&definition.labels)?;
+    if let Some(principal) = &definition.principal {
+        super::check_text("principal", principal, 1, MAX_NAME_BYTES)?;
+        if definition.per_principal {
+            return Err("`per_principal` counts each sender by itself: leave it out, or `principal`".to_owned());
+        }
     }
     if window_ms(&definition.window).is_none() {
         return Err(format!(
@@ -257,7 +285,7 @@ pub(crate) fn delete<S: State, E>(
         return Ok(refused);
     }
     let shown = shown(turn, scope, &quota)?;
-    turn.state.delete(&key(scope, id));
+    principal::forget(turn.state, &key(scope, id))?;
     Ok(Reply::done(shown))
 }
 
@@ -271,11 +299,12 @@ pub(crate) fn list<S: State, E>(turn: &mut Turn<'_, S, E>, scope: (&str, &str)) 
     Ok(Reply::done(json!({"count": quotas.len(), "quotas": quotas})))
 }
 
-/// A quota and its usage. It resets as its window rolls: `resets_at` is when the oldest actions cease to count.
+/// A quota and its usage; where each sender has a count of its own, the highest one. It resets as its window rolls: `resets_at` is when the oldest actions cease to count.
 fn shown<S: State, E>(turn: &mut Turn<'_, S, E>, scope: (&str, &str), quota: &Quota) -> Result<Value, StateError> {
     let definition = &quota.definition;
     let window_ms = window_ms(&definition.window).unwrap_or_default();
-    let window = usage(turn, scope, &quota.id, window_ms)?.window;
+    let key = principal::most_used(turn, &key(scope, &quota.id), definition.per_principal, window_ms)?;
+    let window = usage(turn, &key, window_ms)?.window;
     let used = window.total();
     let mut shown = json!({
         "id": quota.id, "namespace": scope.0, "tenant": scope.1, "max_actions": definition.max_actions,
@@ -298,6 +327,12 @@ fn shown<S: State, E>(turn: &mut Turn<'_, S, E>, scope: (&str, &str), quota: &Qu
     }
     if let Some(description) = &definition.description {
         shown["description"] = json!(description);
+    }
+    if let Some(principal) = &definition.principal {
+        shown["principal"] = json!(principal);
+    }
+    if definition.per_principal {
+        shown["per_principal"] = json!(true);
     }
     Ok(shown)
 }

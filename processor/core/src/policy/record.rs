@@ -7,14 +7,14 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
 use crate::value;
-use acteon_schemas::RetentionDefinition;
+use acteon_schemas::{RetentionDefinition, TimeIntervalDefinition};
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
 /// Largest policy of a tenant, in bytes: every action of the tenant reads it, and it travels in one record.
 const MAX_POLICY_BYTES: usize = 512 * 1024;
 
-/// A tenant's quotas, silences and retention.
+/// A tenant's quotas, silences, retention and time intervals.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Policy {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -23,6 +23,14 @@ pub(crate) struct Policy {
     pub(super) silences: Vec<Silence>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) retention: Option<RetentionDefinition>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(super) intervals: Vec<TimeIntervalDefinition>,
+}
+
+impl Policy {
+    fn is_empty(&self) -> bool {
+        self.quotas.is_empty() && self.silences.is_empty() && self.retention.is_none() && self.intervals.is_empty()
+    }
 }
 
 /// The policy of the tenant that a step is about, once it has been looked up.
@@ -76,7 +84,7 @@ pub(super) fn store<S: State, E>(
 ) -> Result<(), Reply> {
     policy.silences.retain(|silence| silence.is_kept(turn.now));
     let key = key(namespace, tenant);
-    if policy.quotas.is_empty() && policy.silences.is_empty() && policy.retention.is_none() {
+    if policy.is_empty() {
         turn.state.delete(&key);
         turn.policy.0 = Some(None);
         return Ok(());
@@ -84,7 +92,7 @@ pub(super) fn store<S: State, E>(
     let stored = value::encode(value::NEVER, &policy);
     if stored.len() > MAX_POLICY_BYTES {
         return Err(limit(format!(
-            "the quotas and silences of {namespace}/{tenant} are larger than {MAX_POLICY_BYTES} bytes together"
+            "the quotas, silences and time intervals of {namespace}/{tenant} are larger than {MAX_POLICY_BYTES} bytes together"
         )));
     }
     turn.state.put(&key, &stored);

@@ -75,6 +75,9 @@ pub(crate) fn set<S: State, E>(
             return Ok(Reply::invalid(format!("`{name}` must be 1 to {MAX_TTL_SECONDS} seconds")));
         }
     }
+    if let Err(problem) = super::check_labels(&retention.labels) {
+        return Ok(Reply::invalid(problem));
+    }
     let mut policy = edit(turn, scope.0, scope.1)?;
     policy.retention = Some(retention.clone());
     Ok(match store(turn, scope.0, scope.1, policy) {
@@ -119,6 +122,9 @@ fn shown(scope: (&str, &str), retention: &RetentionDefinition) -> Value {
     }
     if let Some(description) = &retention.description {
         shown["description"] = json!(description);
+    }
+    if !retention.labels.is_empty() {
+        shown["labels"] = json!(retention.labels);
     }
     shown
 }

@@ -270,3 +270,82 @@ fn retention_says_when_audit_records_may_go() {
     rig.command(&json!({"delete_retention": {}}));
     assert_eq!(rig.command(&json!({"show_retention": {}})).0["count"], 0);
 }
+
+#[test]
+fn a_tenant_s_own_interval_counts_before_the_configuration_s() {
+    let mut parts = parts(
+        "rules:\n  - {name: quiet, condition: {field: action.payload.n, eq: 1}, mute_time_intervals: [always, mine], action: {type: allow}}\n  - {name: open, active_time_intervals: [mine], action: {type: allow}}\n",
+    );
+    parts.time_intervals = vec![serde_json::from_value(json!({"name": "always", "time_ranges": [{}]})).unwrap()];
+    let mut rig = Rig::new(parts);
+    assert_eq!(outcome(&mut rig, 0, &json!({"n": 1})), "muted");
+    assert_eq!(outcome(&mut rig, 1, &json!({})), "dispatched", "`mine` is not there: it restricts nobody");
+    let never = |name: &str| json!({"name": name, "time_ranges": [{"years": ["1970"]}]});
+    let create = |interval: Value| json!({"create_time_interval": {"interval": interval}});
+    assert_eq!(rig.command(&create(never("always"))).0["tenant"], "t");
+    assert_eq!(outcome(&mut rig, 2, &json!({"n": 1})), "dispatched", "the tenant's own never holds");
+    rig.command(&create(never("mine")));
+    let effects = rig.action("a", &json!({}));
+    let muted = json!({"interval": "mine", "reason": "active_time_interval", "matched_rule": "open"});
+    assert_eq!(effects.outcomes[0]["detail"]["Muted"], muted);
+    let update =
+        json!({"update_time_interval": {"interval": {"name": "mine", "time_ranges": [{}], "description": "d"}}});
+    assert_eq!(rig.command(&update).0["description"], "d");
+    assert_eq!(outcome(&mut rig, 3, &json!({})), "dispatched");
+    assert_eq!(outcome(&mut rig, 4, &json!({"n": 1})), "muted");
+    assert_eq!(rig.command(&json!({"list_time_intervals": {}})).0["count"], 2);
+    let delete = |name: &str| json!({"delete_time_interval": {"name": name}});
+    assert_eq!(rig.command(&delete("mine")).0["name"], "mine");
+    assert_eq!(rig.command(&delete("always")).0["name"], "always");
+    assert_eq!(outcome(&mut rig, 5, &json!({"n": 1})), "muted", "the configuration's counts again");
+
+    assert_eq!(rig.command(&delete("mine")).0["code"], "NOT_FOUND");
+    assert_eq!(rig.command(&update).0["code"], "NOT_FOUND");
+    rig.command(&create(never("mine")));
+    assert_eq!(rig.command(&create(never("mine"))).0["code"], "CONFLICT");
+    let bad = json!({"name": "bad", "time_ranges": [{"months": ["13"]}]});
+    assert_eq!(rig.command(&create(bad)).0["code"], "INVALID");
+    for index in 1..100 {
+        rig.command(&create(never(&format!("i{index}"))));
+    }
+    assert_eq!(rig.command(&create(never("more"))).0["code"], "LIMIT");
+}
+
+#[test]
+fn quotas_count_by_sender() {
+    let set = |quota: Value| json!({"set_quota": {"quota": quota}});
+    let mut rig = rig("rules: []\n");
+    let each = json!({"id": "each", "max_actions": 1, "window": "hourly", "per_principal": true});
+    assert_eq!(rig.command(&set(each)).0["per_principal"], true);
+    let mut number = 0;
+    let mut send = |rig: &mut Rig, caller: Option<&str>| {
+        number += 1;
+        rig.send(&json!({
+            "id": format!("a{number}"), "namespace": "n", "tenant": "t", "provider": "webhook", "action_type": "order",
+            "payload": {}, "caller_id": caller,
+        }))
+    };
+    for caller in [Some("alice"), Some("bob"), None] {
+        let passed = send(&mut rig, caller);
+        assert_eq!(passed.outcomes[0]["outcome"], "dispatched", "{caller:?}");
+        assert_eq!(passed.audit[0].get("caller_id").and_then(Value::as_str), caller);
+    }
+    let over = send(&mut rig, Some("alice"));
+    assert_eq!(over.outcomes[0]["outcome"], "quota_exceeded");
+    assert_eq!(over.audit[0]["outcome_details"]["principal"], "alice");
+    assert_eq!(send(&mut rig, None).audit[0]["outcome_details"]["principal"], "anonymous");
+    assert_eq!(rig.command(&json!({"list_quotas": {}})).0["quotas"][0]["used"], 1, "by the one that has used most");
+
+    // Counted together, nothing of before is left; and then one sender alone.
+    rig.command(&set(json!({"id": "each", "max_actions": 1, "window": "hourly"})));
+    assert_eq!(send(&mut rig, Some("alice")).outcomes[0]["outcome"], "dispatched");
+    assert_eq!(send(&mut rig, Some("bob")).outcomes[0]["outcome"], "quota_exceeded");
+    rig.command(&json!({"delete_quota": {"quota_id": "each"}}));
+    let bob = json!({"id": "bob", "max_actions": 0, "window": "hourly", "principal": "bob"});
+    assert_eq!(rig.command(&set(bob)).0["principal"], "bob");
+    assert_eq!(send(&mut rig, Some("bob")).outcomes[0]["outcome"], "quota_exceeded");
+    assert_eq!(send(&mut rig, Some("alice")).outcomes[0]["outcome"], "dispatched");
+    assert_eq!(send(&mut rig, None).outcomes[0]["outcome"], "dispatched");
+    let both = json!({"max_actions": 1, "window": "hourly", "principal": "bob", "per_principal": true});
+    assert_eq!(rig.command(&set(both)).0["code"], "INVALID");
+}

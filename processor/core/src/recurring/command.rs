@@ -80,6 +80,7 @@ pub(crate) fn create<S: State, E: Effects>(
 fn check<S, E>(turn: &Turn<'_, S, E>, recurring: &Recurring, after: i64) -> Result<Cadence, String> {
     let definition = &recurring.definition;
     let cadence = recurring.cadence()?;
+    crate::policy::check_labels(&definition.labels)?;
     let empty = String::new();
     for (field, text, most) in [
         ("id", &recurring.id, MAX_ID_BYTES),
@@ -367,5 +368,6 @@ fn shown(recurring: &Recurring, next: i64) -> Map<String, Value> {
         ("description", json!(definition.description)),
         ("created_at", json!(time::rfc3339(recurring.created_at))),
     ];
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let labels = Some(("labels", json!(definition.labels))).filter(|_| !definition.labels.is_empty());
+    fields.into_iter().chain(labels).map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -117,7 +117,7 @@ fn explaining_writes_nothing_and_agrees_with_deciding() {
 #[test]
 fn rules_that_name_what_is_not_defined_are_refused_at_the_door() {
     refused("rules:\n  - {name: r, action: {type: chain, chain: c}}\n", "unknown chain `c`");
-    refused("rules:\n  - {name: r, mute_time_intervals: [night], action: {type: allow}}\n", "time interval");
+    refused("rules:\n  - {name: r, action: {type: reroute, target_provider: p}}\n", "unknown provider `p`");
 }
 
 fn refused(text: &str, part: &str) {

@@ -38,6 +38,11 @@ pub(super) struct QuotaDetail {
     namespace: String,
     tenant: String,
     provider: Option<String>,
+    /// The sender whose actions are counted alone.
+    principal: Option<String>,
+    /// Whether each sender has a count of its own; `used` is then the highest one.
+    #[serde(default)]
+    per_principal: bool,
     max_actions: u64,
     window: ShownWindow,
     overage_behavior: Overage,

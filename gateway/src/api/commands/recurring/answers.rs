@@ -29,6 +29,9 @@ pub(super) struct RecurringSummary {
     skipped_count: u64,
     overlap_policy: Overlap,
     description: Option<String>,
+    /// Absent where there are none.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
     created_at: String,
 }
 
@@ -64,6 +67,9 @@ pub(super) struct RecurringDetail {
     skipped_count: u64,
     overlap_policy: Overlap,
     description: Option<String>,
+    /// Absent where there are none.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
     created_at: String,
     payload: Value,
     metadata: BTreeMap<String, String>,
@@ -110,7 +116,6 @@ pub(super) struct RecurringChange {
     description: Option<String>,
     overlap_policy: Option<Overlap>,
     enabled: Option<bool>,
-    /// Labels are not kept: it has to be empty.
     labels: Option<BTreeMap<String, String>>,
     /// `action_template` is read as well.
     action: Option<Nested>,

@@ -2,7 +2,6 @@
 
 use super::Scope;
 use crate::api::ApiError;
-use crate::api::commands::merge::no_labels;
 use crate::api::openapi::Labels;
 use acteon_schemas::{Metadata, OverlapPolicy, RecurringAction, RecurringDefinition};
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// What a change can name.
-pub(super) const FIELDS: [&str; 13] = [
+pub(super) const FIELDS: [&str; 14] = [
     "provider",
     "action_type",
     "payload",
@@ -25,6 +24,7 @@ pub(super) const FIELDS: [&str; 13] = [
     "dedup_key",
     "overlap_policy",
     "enabled",
+    "labels",
 ];
 
 /// When an action is to be sent, again and again.
@@ -46,7 +46,6 @@ pub(super) struct Body {
     #[schema(value_type = Option<Overlap>)]
     overlap_policy: Option<OverlapPolicy>,
     enabled: Option<bool>,
-    /// Labels are not kept: it has to be empty.
     #[serde(default)]
     labels: BTreeMap<String, String>,
     /// `action_template` is read as well.
@@ -93,7 +92,6 @@ impl Body {
     /// # Errors
     /// 422: the action is missing or named twice, or belongs to another tenant.
     pub(super) fn split(self) -> Result<(Scope, RecurringDefinition), ApiError> {
-        no_labels(&self.labels)?;
         let invalid = |message: &str| Err(ApiError::unprocessable("INVALID_FIELD", message));
         let is_flat = self.provider.is_some() || self.action_type.is_some();
         let action = match (self.action, self.provider, self.action_type) {
@@ -132,6 +130,7 @@ impl Body {
             max_executions: self.max_executions,
             overlap_policy: self.overlap_policy,
             description: self.description,
+            labels: self.labels,
         };
         Ok((Scope { namespace: self.namespace, tenant: self.tenant }, recurring))
     }
@@ -180,7 +179,7 @@ mod tests {
             (json!({"action_type": "a"}), "`provider`"),
             (json!({"action": {"provider": "p", "action_type": "a"}, "provider": "q"}), "already"),
             (json!({"action": {"provider": "p", "action_type": "a", "tenant": "u"}}), "another namespace"),
-            (json!({"provider": "p", "action_type": "a", "labels": {"k": "v"}}), "`labels`"),
+            (json!({"provider": "p", "action_type": "a", "labels": {"k": 1}}), "expected a string"),
             (json!({"provider": "p", "action_type": "a", "cron": 1}), "unknown field `cron`"),
         ] {
             assert!(split(&body).unwrap_err().contains(part), "{body}");

@@ -14,9 +14,9 @@ const ADVANCE_OFFSET: &str = "INSERT INTO offsets (topic, partition, next) VALUE
 const UPSERT: &str = "INSERT INTO audit (id_key, action_key, log_partition, log_offset, dispatched_at, completed_at, \
         duration_ms, expires_at, definitions_version, phase, outcome, verdict, namespace, tenant, provider, \
         original_provider, action_type, matched_rule, chain_id, released_by, id, action_id, source, verdict_details, \
-        outcome_details, metadata, action_payload) \
+        outcome_details, metadata, action_payload, caller_id, signer_id, kid) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
-        ?24, ?25, ?26, ?27) \
+        ?24, ?25, ?26, ?27, ?28, ?29, ?30) \
     ON CONFLICT (dispatched_at, id_key) DO UPDATE SET phase = excluded.phase, outcome = excluded.outcome, \
         verdict = iif(excluded.verdict = 'reroute', excluded.verdict, verdict), provider = excluded.provider, \
         original_provider = coalesce(excluded.original_provider, original_provider), \
@@ -104,6 +104,9 @@ fn write(upsert: &mut CachedStatement<'_>, row: &AuditEntry) -> rusqlite::Result
         row.outcome_details.as_ref().map(|json| json.get()),
         row.metadata.as_ref().map(|json| json.get()),
         row.action_payload.as_ref().map(|json| json.get()),
+        row.caller_id,
+        row.signer_id,
+        row.kid,
     ])?;
     Ok(())
 }

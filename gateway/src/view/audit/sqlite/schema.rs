@@ -19,7 +19,8 @@ const LOG_BYTES_KEPT: i64 = 128 * 1024 * 1024;
 /// Of a record, `(dispatched_at, id_key)` tells which row it belongs to: both phases have the same, and new ones stand at the
 /// end of that index, so that it stays in memory. The wide columns stand last: what looks at the others alone does not read
 /// them.
-const VERSIONS: [&str; 1] = ["
+const VERSIONS: [&str; 2] = [
+    "
     CREATE TABLE offsets (
         topic TEXT NOT NULL,
         partition INTEGER NOT NULL,
@@ -61,7 +62,16 @@ const VERSIONS: [&str; 1] = ["
     CREATE INDEX audit_action ON audit (action_key);
     CREATE INDEX audit_expiry ON audit (expires_at) WHERE expires_at IS NOT NULL;
     CREATE INDEX audit_chain ON audit (chain_id, dispatched_at) WHERE chain_id IS NOT NULL;
-"];
+",
+    "
+    ALTER TABLE audit ADD COLUMN caller_id TEXT;
+    ALTER TABLE audit ADD COLUMN signer_id TEXT;
+    ALTER TABLE audit ADD COLUMN kid TEXT;
+    CREATE INDEX audit_caller ON audit (caller_id, dispatched_at) WHERE caller_id IS NOT NULL;
+    CREATE INDEX audit_signer ON audit (signer_id, dispatched_at) WHERE signer_id IS NOT NULL;
+    CREATE INDEX audit_kid ON audit (kid, dispatched_at) WHERE kid IS NOT NULL;
+",
+];
 
 /// Opens the file to write, brings its tables up to this version, and makes it where it is missing.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {

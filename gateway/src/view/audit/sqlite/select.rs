@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 const ROW: &str = "SELECT log_partition, log_offset, id, phase, action_id, namespace, tenant, provider, \
     original_provider, action_type, verdict, matched_rule, outcome, chain_id, released_by, dispatched_at, completed_at, \
-    duration_ms, expires_at, definitions_version, source, verdict_details, outcome_details, action_payload, metadata \
+    duration_ms, expires_at, definitions_version, source, verdict_details, outcome_details, action_payload, metadata, \
+    caller_id, signer_id, kid \
     FROM audit WHERE seq = ?1";
 /// The order of pages, which is that of [`Position`] the other way round.
 const ORDER: &str = "ORDER BY dispatched_at DESC, log_offset DESC, log_partition DESC";
@@ -25,9 +26,6 @@ pub(super) struct Where {
 impl Where {
     pub(super) fn of(filter: &AuditFilter) -> Self {
         let mut all = Self::default();
-        if filter.fits_nothing() {
-            all.and("0", []);
-        }
         let columns = [
             ("namespace = ?", &filter.namespace),
             ("tenant = ?", &filter.tenant),
@@ -36,6 +34,9 @@ impl Where {
             ("verdict = ?", &filter.verdict),
             ("matched_rule = ?", &filter.matched_rule),
             ("chain_id = ?", &filter.chain_id),
+            ("caller_id = ?", &filter.caller_id),
+            ("signer_id = ?", &filter.signer_id),
+            ("kid = ?", &filter.kid),
         ];
         for (condition, value) in columns {
             if let Some(value) = value {
@@ -188,6 +189,9 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         outcome_details: json(row, 22)?,
         action_payload: json(row, 23)?,
         metadata: json(row, 24)?,
+        caller_id: row.get(25)?,
+        signer_id: row.get(26)?,
+        kid: row.get(27)?,
     })
 }
 
