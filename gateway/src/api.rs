@@ -19,6 +19,8 @@ mod body;
 mod chain_definitions;
 mod chains;
 mod commands;
+#[cfg(test)]
+mod contract;
 mod dispatch;
 mod dlq;
 mod error;

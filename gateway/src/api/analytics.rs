@@ -12,7 +12,7 @@ use crate::clock;
 use crate::view::audit::{TallyQuery, rfc3339};
 use axum::Json;
 use axum::extract::State;
-use figures::{Bucket, Latency, Metric, TopEntry, figures};
+use figures::{Bucket, Metric, TopEntry, figures};
 use interval::Interval;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -45,14 +45,21 @@ struct Analytics {
 
 /// A bucket as it is shown.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = AnalyticsBucket)]
 struct Shown {
     timestamp: Option<String>,
     count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<String>,
-    #[serde(flatten)]
-    latency: Option<Latency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avg_duration_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p50_duration_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p95_duration_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p99_duration_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_rate: Option<f64>,
 }
@@ -63,7 +70,10 @@ impl From<Bucket> for Shown {
             timestamp: rfc3339(bucket.start),
             count: bucket.count,
             group: bucket.group,
-            latency: bucket.latency,
+            avg_duration_ms: bucket.latency.map(|latency| latency.avg_duration_ms),
+            p50_duration_ms: bucket.latency.map(|latency| latency.p50_duration_ms),
+            p95_duration_ms: bucket.latency.map(|latency| latency.p95_duration_ms),
+            p99_duration_ms: bucket.latency.map(|latency| latency.p99_duration_ms),
             error_rate: bucket.error_rate,
         }
     }

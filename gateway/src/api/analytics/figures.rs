@@ -56,7 +56,7 @@ pub(super) struct Bucket {
 }
 
 /// How long something took, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Latency {
     pub(super) avg_duration_ms: f64,
     pub(super) p50_duration_ms: i64,

@@ -13,7 +13,8 @@ pub(super) struct ChainSummary {
     /// `running`, `paused`, what it waits for (`waiting_sub_chain`, `waiting_parallel`, `waiting_timer`, `waiting_signal`), or
     /// how it ended (`completed`, `failed`, `cancelled`, `timed_out`).
     status: String,
-    current_step: Option<String>,
+    /// Index of the step that it is at, from 0.
+    current_step: u32,
     total_steps: u32,
     started_at: String,
     updated_at: String,
@@ -42,7 +43,8 @@ pub(super) struct ChainDetail {
     action_id: String,
     /// As in lists.
     status: String,
-    current_step: Option<String>,
+    /// Index of the step that it is at, from 0.
+    current_step: u32,
     total_steps: u32,
     started_at: String,
     updated_at: String,
