@@ -196,7 +196,7 @@ fn shown(mut entry: Value) -> Value {
 /// One dead letter with its value
 #[utoipa::path(get, path = "/v1/dlq/{partition}/{offset}", tag = "dead letters", params(
     ("partition" = i32, Path), ("offset" = i64, Path),
-), responses((status = 200, description = "With what it holds", body = DeadLetter), Refused<404>))]
+), responses((status = 200, description = "With what it holds", body = DeadLetter), Refused<404>, Refused<422>))]
 async fn show(
     State(api): State<Api>,
     Segments((partition, offset)): Segments<(i32, i64)>,

@@ -141,12 +141,15 @@ fn stores_hold_what_was_logged(log: &Log, fleet: &Fleet, now: i64) {
     }
     let mut held = State::new();
     for partition in 0..PARTITIONS {
-        let db = DB::open_for_read_only(&Options::default(), fleet.store(partition), false).unwrap();
-        for entry in db.iterator(IteratorMode::Start) {
-            let (key, value) = entry.unwrap();
-            // The store's own records have no tag.
-            if Store::of(&key).is_some() {
-                held.insert((partition, key.into_vec()), value.into_vec());
+        let families = DB::list_cf(&Options::default(), fleet.store(partition)).unwrap();
+        let db = DB::open_cf_for_read_only(&Options::default(), fleet.store(partition), &families, false).unwrap();
+        for family in &families {
+            for entry in db.iterator_cf(db.cf_handle(family).unwrap(), IteratorMode::Start) {
+                let (key, value) = entry.unwrap();
+                // The store's own records have no tag.
+                if Store::of(&key).is_some() {
+                    held.insert((partition, key.into_vec()), value.into_vec());
+                }
             }
         }
     }

@@ -259,6 +259,7 @@ async fn circuits_and_rules_and_the_process() {
     let rule = |name: &str, priority: i32, enabled: bool, description: Value| {
         json!({
             "name": name, "priority": priority, "enabled": enabled, "description": description, "source": TEXT,
+            "switched": false,
         })
     };
     let rules = json!([
