@@ -12,6 +12,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What the topics' names begin with.
@@ -77,11 +78,13 @@ impl Log {
     /// Reads a topic from its beginning to its end.
     pub(crate) fn read(&self, name: &str, take: &mut dyn FnMut(&BorrowedMessage<'_>)) {
         let consumer = self.consumer("read_committed");
-        let mut left = assign(&consumer, name);
-        while left > 0 {
+        let partitions = assign(&consumer, name);
+        // A partition whose fetches begin anew, after a lost connection, tells of its end once more.
+        let mut ended = BTreeSet::new();
+        while i32::try_from(ended.len()).unwrap() < partitions {
             match consumer.poll(READ_LIMIT).expect("the topic ends") {
                 Ok(message) => take(&message),
-                Err(KafkaError::PartitionEOF(_)) => left -= 1,
+                Err(KafkaError::PartitionEOF(partition)) => _ = ended.insert(partition),
                 Err(error) => panic!("{name}: {error}"),
             }
         }
