@@ -29,6 +29,9 @@ const MAX_FAILED_STARTS: usize = 5;
 /// Far more than a process takes to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
+/// Lines of each process's log that are shown where the test fails.
+const LINES_OF_A_FAILURE: usize = 40;
+
 struct Member {
     victim: Victim,
     name: &'static str,
@@ -232,6 +235,21 @@ impl Fleet {
 
     fn logs(&self) -> Vec<String> {
         self.members.iter().map(|member| fs::read_to_string(member.dir.join("stderr")).unwrap()).collect()
+    }
+}
+
+impl Drop for Fleet {
+    /// What a failure is looked into with: what each process said last.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for member in &self.members {
+            let log = fs::read_to_string(member.dir.join("stderr")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().filter(|line| !line.contains("CONFWARN")).collect();
+            let last = lines[lines.len().saturating_sub(LINES_OF_A_FAILURE)..].join("\n");
+            eprintln!("{}, the last lines:\n{last}", member.name);
+        }
     }
 }
 
