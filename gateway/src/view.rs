@@ -4,7 +4,10 @@
 pub mod audit;
 pub(crate) mod groups;
 pub mod health;
+mod progress;
 pub(crate) mod table;
+
+pub use progress::Progress;
 
 use crate::Component;
 use acteon_topology::{KafkaConfig, Names};

@@ -23,8 +23,8 @@ pub(crate) enum ReadError {
     Topic(#[from] acteon_topology::Error),
     #[error("the partitions of {0} are not numbered from 0 on")]
     Partitions(String),
-    #[error("offsets of {0} went back: the topic was made anew")]
-    MadeAnew(String),
+    #[error("partition {partition} of {topic} went from offset {from} back to {to}: the topic was made anew")]
+    WentBack { topic: String, partition: i32, from: i64, to: i64 },
 }
 
 /// What is found next.
@@ -35,6 +35,8 @@ pub(crate) enum Found<'r> {
     End(i32),
     /// Nothing within the time.
     Nothing,
+    /// Kafka can't be read at the moment. The reader goes on by itself when it can.
+    Away(KafkaError),
 }
 
 /// A reader of one topic.
@@ -45,10 +47,12 @@ pub(crate) struct LogReader {
 }
 
 impl LogReader {
-    /// Connects.
-    pub(crate) fn open(kafka: &KafkaConfig, topic: &str) -> Result<Self, ReadError> {
-        let consumer: BaseConsumer<Quiet> =
-            reader_properties(kafka).set("queued.max.messages.kbytes", READ_AHEAD_KB).create_with_context(Quiet)?;
+    /// Connects, with properties of librdkafka over those that all readers have.
+    pub(crate) fn open(kafka: &KafkaConfig, topic: &str, more: &[(&str, &str)]) -> Result<Self, ReadError> {
+        let mut properties = reader_properties(kafka);
+        properties.set("queued.max.messages.kbytes", READ_AHEAD_KB);
+        properties.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let consumer: BaseConsumer<Quiet> = properties.create_with_context(Quiet)?;
         let mut found = partitions(consumer.client(), kafka, topic)?;
         found.sort_unstable();
         if !found.iter().copied().eq((0..).take(found.len())) {
@@ -85,6 +89,11 @@ impl LogReader {
         Ok(self.consumer.assign(&list)?)
     }
 
+    /// Why to stop where an offset is lower than what was expected.
+    pub(crate) fn went_back(&self, partition: i32, from: i64, to: i64) -> ReadError {
+        ReadError::WentBack { topic: self.topic.clone(), partition, from, to }
+    }
+
     /// What is next, if it comes in time. Kafka may be away for any time.
     pub(crate) fn next(&self, timeout: Duration) -> Result<Found<'_>, ReadError> {
         match self.consumer.poll(timeout) {
@@ -95,7 +104,7 @@ impl LogReader {
             Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => Err(error.into()),
             Some(Err(error)) => {
                 tracing::debug!(%error, topic = self.topic, "kafka can't be read at the moment");
-                Ok(Found::Nothing)
+                Ok(Found::Away(error))
             }
         }
     }

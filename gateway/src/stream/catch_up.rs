@@ -75,7 +75,7 @@ impl CatchUp {
     }
 
     fn prepare(&self) -> Result<Run<'_>, LogError> {
-        let reader = LogReader::open(&self.lead.kafka, &self.lead.topic)?;
+        let reader = LogReader::open(&self.lead.kafka, &self.lead.topic, &[])?;
         let wanted: Vec<i32> = match self.filter.key() {
             Some(key) => vec![partition_of(key.as_bytes(), reader.partitions())],
             None => (0..reader.partitions()).collect(),
@@ -258,7 +258,7 @@ impl Run<'_> {
     /// The next record, if one comes soon.
     fn next(&mut self) -> Result<Option<(i32, i64, Vec<u8>)>, LogError> {
         match self.reader.next(POLL)? {
-            Found::Nothing => Ok(None),
+            Found::Nothing | Found::Away(_) => Ok(None),
             Found::End(partition) => {
                 if let Some(state) = self.open.get_mut(&partition) {
                     state.ended = true;

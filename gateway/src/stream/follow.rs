@@ -4,7 +4,7 @@ use super::LogError;
 use super::hub::Hub;
 use super::position::{Place, Position};
 use crate::clock;
-use crate::log::{Found, LogReader, ReadError};
+use crate::log::{Found, LogReader};
 use acteon_topology::KafkaConfig;
 use rdkafka::message::Message as _;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl Lead {
 
     /// Reads until nobody has asked for it for a while.
     fn read(&self) -> Result<(), LogError> {
-        let reader = LogReader::open(&self.kafka, &self.topic)?;
+        let reader = LogReader::open(&self.kafka, &self.topic, &[])?;
         let mut places = Vec::new();
         for partition in 0..reader.partitions() {
             places.push(Place::at(reader.ends(partition)?.1));
@@ -147,8 +147,9 @@ impl Lead {
         while !self.is_over() {
             if let Found::Record(record) = reader.next(POLL)? {
                 let (partition, offset) = (record.partition(), record.offset());
-                if self.hub.place(partition).is_some_and(|(place, _)| offset < place.next) {
-                    return Err(ReadError::MadeAnew(self.topic.clone()).into());
+                let place = self.hub.place(partition).map(|(place, _)| place.next);
+                if let Some(next) = place.filter(|next| offset < *next) {
+                    return Err(reader.went_back(partition, next, offset).into());
                 }
                 self.hub.take(partition, offset, record.payload().unwrap_or_default());
             }

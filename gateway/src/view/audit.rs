@@ -18,7 +18,7 @@ pub use batch::{AuditBatch, MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
 pub use coverage::{CoverageQuery, CoverageRow, MAX_COVERAGE_ROWS};
 pub use entry::AuditEntry;
 pub(crate) use entry::rfc3339;
-pub use follow::{AuditFollower, Progress};
+pub use follow::AuditFollower;
 pub use keep::AuditView;
 pub use query::{
     ActionKey, AuditFilter, AuditPage, AuditQuery, DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, MAX_PAGE_BYTES, Position,

@@ -1,19 +1,14 @@
 //! Tables in memory that are kept by reading a topic from its beginning, or from a time on, to its end and on.
 
-use super::audit::Progress;
+use super::progress::{POLL, Progress, Shared};
 use crate::log::{Found, LogReader, ReadError};
 use crate::{Component, clock};
 use acteon_topology::KafkaConfig;
 use rdkafka::message::Message as _;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Longest that one looks for a record before looking whether to stop.
-const POLL: Duration = Duration::from_millis(100);
-/// How often the lag is measured.
-const LAG_INTERVAL: Duration = Duration::from_secs(5);
 /// Wait after a failure, before the topic is read anew.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
@@ -44,31 +39,13 @@ pub(crate) struct TableView<T> {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
-struct Shared {
-    stop: AtomicBool,
-    caught_up: AtomicBool,
-    lag: AtomicI64,
-    trouble: Mutex<Option<String>>,
-}
-
-impl Shared {
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    fn trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-}
-
 impl<T: Table> TableView<T> {
     /// Starts to read. Kafka need not be there yet.
     ///
     /// # Errors
     /// The system gives no thread.
     pub(crate) fn start(kafka: &KafkaConfig, topic: &str, from: ReadFrom) -> std::io::Result<Self> {
-        let (table, shared) = (Arc::<Mutex<T>>::default(), Arc::<Shared>::default());
+        let (table, shared) = (Arc::<Mutex<T>>::default(), Arc::new(Shared::new(T::NAME)));
         let keeping = Keeping {
             kafka: kafka.clone(),
             topic: topic.to_owned(),
@@ -87,11 +64,7 @@ impl<T: Table> TableView<T> {
 
     /// How far it is.
     pub(crate) fn progress(&self) -> Progress {
-        Progress {
-            caught_up: self.shared.caught_up.load(Ordering::Relaxed),
-            lag: self.shared.lag.load(Ordering::Relaxed),
-            trouble: self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
+        self.shared.progress()
     }
 
     /// How it is doing, for `/ready`.
@@ -102,7 +75,7 @@ impl<T: Table> TableView<T> {
 
 impl<T> Drop for TableView<T> {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.stop();
     }
 }
 
@@ -120,16 +93,13 @@ impl<T: Table> Keeping<T> {
             let Err(error) = self.follow() else { return };
             tracing::warn!(%error, topic = self.topic, "a view can't follow the log at the moment");
             self.shared.trouble(Some(error.to_string()));
-            let until = clock::now() + RETRY_WAIT;
-            while !self.shared.stopped() && clock::now() < until {
-                std::thread::sleep(POLL);
-            }
+            self.shared.pause(RETRY_WAIT);
         }
     }
 
     /// Reads until it is stopped.
     fn follow(&self) -> Result<(), ReadError> {
-        let reader = LogReader::open(&self.kafka, &self.topic)?;
+        let reader = LogReader::open(&self.kafka, &self.topic, &[])?;
         let mut next = Vec::new();
         for partition in 0..reader.partitions() {
             let (low, high) = reader.ends(partition)?;
@@ -141,14 +111,11 @@ impl<T: Table> Keeping<T> {
         reader.assign(&(0..).zip(next.iter().copied()).collect())?;
         // What is there stays to be read until the new one is complete.
         let mut building = Some(T::default());
-        let (mut ended, mut measured) = (BTreeSet::new(), None::<Instant>);
+        let (mut ended, mut measured) = (BTreeSet::new(), None);
         while !self.shared.stopped() {
-            if measured.is_none_or(|at| clock::now().duration_since(at) >= LAG_INTERVAL) {
-                self.measure(&reader, &next, &ended);
-                measured = Some(clock::now());
-            }
+            self.shared.measure(&mut measured, || lag(&reader, &next, &ended));
             match reader.next(POLL)? {
-                Found::Nothing => {}
+                Found::Nothing | Found::Away(_) => {}
                 Found::End(partition) => {
                     ended.insert(partition);
                     if ended.len() == next.len() {
@@ -160,7 +127,7 @@ impl<T: Table> Keeping<T> {
                     let place = usize::try_from(record.partition()).ok().and_then(|index| next.get_mut(index));
                     if let Some(place) = place {
                         if record.offset() < *place {
-                            return Err(ReadError::MadeAnew(self.topic.clone()));
+                            return Err(reader.went_back(record.partition(), *place, record.offset()));
                         }
                         *place = record.offset() + 1;
                     }
@@ -187,23 +154,20 @@ impl<T: Table> Keeping<T> {
     fn complete(&self, table: Option<T>) {
         if let Some(table) = table {
             *self.table.lock().unwrap_or_else(PoisonError::into_inner) = table;
-            self.shared.lag.store(0, Ordering::Relaxed);
-            self.shared.caught_up.store(true, Ordering::Relaxed);
+            self.shared.lag(Some(0));
+            self.shared.catches_up();
             tracing::info!(topic = self.topic, view = T::NAME, "a view has caught up");
         }
     }
+}
 
-    fn measure(&self, reader: &LogReader, next: &[i64], ended: &BTreeSet<i32>) {
-        let mut lag = 0;
-        for (partition, next) in (0..).zip(next).filter(|(partition, _)| !ended.contains(partition)) {
-            let Ok((_, high)) = reader.ends(partition) else { return };
-            lag += (high - next).max(0);
-        }
-        self.shared.lag.store(lag, Ordering::Relaxed);
-        // A gauge is a float: beyond 2^53 it is not exact, which no one minds.
-        #[allow(clippy::cast_precision_loss)]
-        metrics::gauge!("acteon_view_lag", "view" => T::NAME).set(lag as f64);
+/// Offsets between what was read and the log's end; none where Kafka can't tell.
+fn lag(reader: &LogReader, next: &[i64], ended: &BTreeSet<i32>) -> Option<i64> {
+    let mut lag = 0;
+    for (partition, next) in (0..).zip(next).filter(|(partition, _)| !ended.contains(partition)) {
+        lag += (reader.ends(partition).ok()?.1 - next).max(0);
     }
+    Some(lag)
 }
 
 #[cfg(test)]

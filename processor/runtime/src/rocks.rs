@@ -192,9 +192,13 @@ struct Families<'d> {
 impl Families<'_> {
     /// The one that a key stands in.
     fn of(&self, key: &[u8]) -> &ColumnFamily {
-        let expiring = keys::Store::of(key).is_some_and(keys::Store::is_in_expiring_changelog);
-        if expiring { self.expiring } else { self.default }
+        if is_expiring(key) { self.expiring } else { self.default }
     }
+}
+
+/// Whether a key stands in the [`EXPIRING`] column family.
+fn is_expiring(key: &[u8]) -> bool {
+    keys::Store::of(key).is_some_and(keys::Store::is_in_expiring_changelog)
 }
 
 /// One task's RocksDB, without a write-ahead log: the changelog is one.
@@ -219,10 +223,21 @@ impl RocksStore {
             let (default, expiring) = (db.cf_handle(DEFAULT_COLUMN_FAMILY_NAME)?, db.cf_handle(EXPIRING)?);
             Some(Families { db, default, expiring })
         });
-        opened.ok_or_else(|| StoreError {
+        opened.ok_or_else(|| self.lost())
+    }
+
+    /// The store and the column family that a key stands in: looking up the other one too costs a part of a read.
+    fn family_of(&self, key: &[u8]) -> Result<(&DB, &ColumnFamily), StoreError> {
+        let name = if is_expiring(key) { EXPIRING } else { DEFAULT_COLUMN_FAMILY_NAME };
+        let opened = self.db.as_ref().and_then(|db| Some((db, db.cf_handle(name)?)));
+        opened.ok_or_else(|| self.lost())
+    }
+
+    fn lost(&self) -> StoreError {
+        StoreError {
             place: self.path.display().to_string(),
             problem: "could not be opened again after it was emptied; restart the process".to_owned(),
-        })
+        }
     }
 
     /// Reads the store's own record; returns whether the state may be continued from.
@@ -252,8 +267,8 @@ impl RocksStore {
 
 impl Store for RocksStore {
     fn get(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool, StoreError> {
-        let families = self.families()?;
-        match families.db.get_pinned_cf_opt(families.of(key), key, &self.read) {
+        let (db, family) = self.family_of(key)?;
+        match db.get_pinned_cf_opt(family, key, &self.read) {
             Ok(None) => Ok(false),
             Ok(Some(value)) => {
                 out.extend_from_slice(&value);

@@ -4,66 +4,27 @@ mod reader;
 mod start;
 
 use super::{AuditBatch, AuditStore, StoreError};
-use crate::{Component, clock};
+use crate::clock;
+use crate::log::ReadError;
+use crate::view::progress::{POLL, Progress, Shared};
 use acteon_topology::KafkaConfig;
-use rdkafka::error::KafkaError;
 use reader::{Read, Reader};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle as TaskHandle;
 
-/// Longest that one looks for a record before looking whether to stop.
-const POLL: Duration = Duration::from_millis(100);
 /// How long records wait for others to be written with.
 const GATHER: Duration = Duration::from_millis(20);
 /// The same before the view has caught up, where nobody waits for them.
 const GATHER_BEHIND: Duration = Duration::from_millis(200);
-/// How often the lag is measured.
-const LAG_INTERVAL: Duration = Duration::from_secs(5);
 /// How long one that stops waits for its thread, which may wait for Kafka. What it still writes is right.
 const STOP_WAIT: Duration = Duration::from_secs(2);
 /// Wait after the first failure; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// Longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// How far a view is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Whether it has reached what was the end of the log when it began. Once it has, it stays so.
-    pub caught_up: bool,
-    /// Offsets between it and the log's end, as last measured. Markers of transactions count.
-    pub lag: i64,
-    /// Why nothing is read at the moment, if that is so.
-    pub trouble: Option<String>,
-}
-
-impl Progress {
-    /// The same for `/ready`.
-    pub(crate) fn component(self, name: &str) -> Component {
-        let lag = format!("{} offsets behind the log", self.lag);
-        let reason = self.trouble.map_or_else(|| lag.clone(), |trouble| format!("{lag}; {trouble}"));
-        Component { name: name.to_owned(), ready: self.caught_up, reason, tasks: Vec::new() }
-    }
-
-    /// Why nothing can be answered, if that is so.
-    pub(crate) fn unready(self, name: &str) -> Option<String> {
-        let why = self.trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
-        let message = || format!("the {name} still reads what is in the log; {} offsets are left{why}", self.lag);
-        (!self.caught_up).then(message)
-    }
-}
-
-#[derive(Default)]
-struct Shared {
-    stop: AtomicBool,
-    caught_up: AtomicBool,
-    lag: AtomicI64,
-    trouble: Mutex<Option<String>>,
-}
 
 /// A thread that follows the audit topic into a store. Dropping it stops it.
 pub struct AuditFollower {
@@ -77,7 +38,7 @@ impl AuditFollower {
     /// # Errors
     /// The system gives no thread.
     pub fn start(kafka: &KafkaConfig, topic: &str, store: Arc<dyn AuditStore>) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new("audit"));
         let following = Following {
             kafka: kafka.clone(),
             topic: topic.to_owned(),
@@ -92,17 +53,13 @@ impl AuditFollower {
     /// How far it is.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress {
-            caught_up: self.shared.caught_up.load(Ordering::Relaxed),
-            lag: self.shared.lag.load(Ordering::Relaxed),
-            trouble: self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
+        self.shared.progress()
     }
 }
 
 impl Drop for AuditFollower {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.stop();
         let until = clock::now() + STOP_WAIT;
         let Some(thread) = self.thread.take() else { return };
         while !thread.is_finished() && clock::now() < until {
@@ -116,36 +73,13 @@ impl Drop for AuditFollower {
     }
 }
 
-impl Shared {
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Takes a measurement, if there is one.
-    fn lag(&self, lag: Option<i64>) {
-        let Some(lag) = lag else { return };
-        self.lag.store(lag, Ordering::Relaxed);
-        // A gauge is a float: beyond 2^53 it is not exact, which no one minds.
-        #[allow(clippy::cast_precision_loss)]
-        metrics::gauge!("acteon_view_lag", "view" => "audit").set(lag as f64);
-    }
-
-    fn trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-}
-
 /// Why following has to begin anew.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Interrupted {
+enum Interrupted {
     #[error(transparent)]
-    Kafka(#[from] KafkaError),
-    #[error(transparent)]
-    Topic(#[from] acteon_topology::Error),
+    Log(#[from] ReadError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("partition {partition} went from offset {from} back to {to}: the topic was made anew")]
-    WentBack { partition: i32, from: i64, to: i64 },
 }
 
 struct Following {
@@ -167,15 +101,8 @@ impl Following {
             if clock::now().duration_since(began) > LONGEST_WAIT {
                 wait = FIRST_WAIT;
             }
-            self.pause(wait);
+            self.shared.pause(wait);
             wait = (wait * 2).min(LONGEST_WAIT);
-        }
-    }
-
-    fn pause(&self, wait: Duration) {
-        let until = clock::now() + wait;
-        while !self.shared.stopped() && clock::now() < until {
-            std::thread::sleep(POLL.min(wait));
         }
     }
 
@@ -187,21 +114,18 @@ impl Following {
             self.runtime.block_on(self.store.reset_offset(&self.topic, partition, next))?;
         }
         let mut writing = Writing { following: self, last: None };
-        let mut measured = None::<Instant>;
+        let mut measured = None;
         while !self.shared.stopped() {
-            if measured.is_none_or(|at| clock::now().duration_since(at) >= LAG_INTERVAL) {
-                self.shared.lag(reader.lag());
-                measured = Some(clock::now());
-            }
+            self.shared.measure(&mut measured, || reader.lag());
             let batch = self.gather(&mut reader)?;
             if !batch.is_empty() {
                 writing.write(batch)?;
             }
-            if reader.reached_end() && !self.shared.caught_up.load(Ordering::Relaxed) {
+            if reader.reached_end() && !self.shared.has_caught_up() {
                 // What is not written yet is not there for those who ask.
                 writing.wait()?;
                 self.shared.lag(reader.lag());
-                self.shared.caught_up.store(true, Ordering::Relaxed);
+                self.shared.catches_up();
                 tracing::info!(topic = self.topic, "the audit view has caught up");
             }
             self.shared.trouble(reader.trouble());
@@ -212,7 +136,7 @@ impl Following {
     /// What there is to write together, after at most a moment.
     fn gather(&self, reader: &mut Reader) -> Result<AuditBatch, Interrupted> {
         let mut batch = AuditBatch::new(&self.topic);
-        let patience = if self.shared.caught_up.load(Ordering::Relaxed) { GATHER } else { GATHER_BEHIND };
+        let patience = if self.shared.has_caught_up() { GATHER } else { GATHER_BEHIND };
         let mut until = None::<Instant>;
         while !batch.is_full() && !self.shared.stopped() {
             let timeout = until.map_or(POLL, |until| until.saturating_duration_since(clock::now()));

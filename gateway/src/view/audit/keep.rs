@@ -1,4 +1,5 @@
-use super::{AuditFollower, AuditStore, Progress};
+use super::{AuditFollower, AuditStore};
+use crate::view::Progress;
 use crate::{Component, clock};
 use acteon_topology::KafkaConfig;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Time intervals of a tenant, beside those of the configuration: rules name either.
 
 use super::interval;
-use super::record::{edit, limit, load, store};
+use super::record::{edit, keep, limit, load};
 use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
@@ -32,7 +32,7 @@ pub(super) fn create<S: State, E>(
         return Ok(limit(message));
     }
     policy.intervals.push(definition.clone());
-    Ok(store(turn, scope.0, scope.1, policy).map_or_else(|refused| refused, |()| Reply::done(shown(scope, definition))))
+    Ok(keep(turn, scope, policy, shown(scope, definition)))
 }
 
 /// `update_time_interval`.
@@ -49,7 +49,7 @@ pub(super) fn update<S: State, E>(
         Some(known) => known.clone_from(definition),
         None => return Ok(unknown(scope, &definition.name)),
     }
-    Ok(store(turn, scope.0, scope.1, policy).map_or_else(|refused| refused, |()| Reply::done(shown(scope, definition))))
+    Ok(keep(turn, scope, policy, shown(scope, definition)))
 }
 
 /// `delete_time_interval`. One of the configuration that has its name counts again.
@@ -63,7 +63,7 @@ pub(super) fn delete<S: State, E>(
         return Ok(unknown(scope, name));
     };
     let shown = shown(scope, &policy.intervals.remove(position));
-    Ok(store(turn, scope.0, scope.1, policy).map_or_else(|refused| refused, |()| Reply::done(shown)))
+    Ok(keep(turn, scope, policy, shown))
 }
 
 /// `list_time_intervals`.

@@ -9,6 +9,7 @@ use crate::turn::Turn;
 use crate::value;
 use acteon_schemas::{RetentionDefinition, TimeIntervalDefinition};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::rc::Rc;
 
 /// Largest policy of a tenant, in bytes: every action of the tenant reads it, and it travels in one record.
@@ -98,6 +99,11 @@ pub(super) fn store<S: State, E>(
     turn.state.put(&key, &stored);
     turn.policy.0 = Some(Some(Rc::new(policy)));
     Ok(())
+}
+
+/// The same, and answers the command: with what it has led to, or with the refusal.
+pub(super) fn keep<S: State, E>(turn: &mut Turn<'_, S, E>, scope: (&str, &str), policy: Policy, shown: Value) -> Reply {
+    store(turn, scope.0, scope.1, policy).map_or_else(|refused| refused, |()| Reply::done(shown))
 }
 
 /// The tenant has as many of something as it may have.

@@ -1,6 +1,6 @@
 //! How long a tenant's state and records are kept.
 
-use super::record::{edit, load, store};
+use super::record::{edit, keep, load};
 use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
@@ -80,10 +80,7 @@ pub(crate) fn set<S: State, E>(
     }
     let mut policy = edit(turn, scope.0, scope.1)?;
     policy.retention = Some(retention.clone());
-    Ok(match store(turn, scope.0, scope.1, policy) {
-        Ok(()) => Reply::done(shown(scope, retention)),
-        Err(refused) => refused,
-    })
+    Ok(keep(turn, scope, policy, shown(scope, retention)))
 }
 
 /// `delete_retention`.
@@ -92,10 +89,7 @@ pub(crate) fn delete<S: State, E>(turn: &mut Turn<'_, S, E>, scope: (&str, &str)
     let Some(retention) = policy.retention.take() else {
         return Ok(Reply::not_found(format!("{}/{} has no retention of its own", scope.0, scope.1)));
     };
-    Ok(match store(turn, scope.0, scope.1, policy) {
-        Ok(()) => Reply::done(shown(scope, &retention)),
-        Err(refused) => refused,
-    })
+    Ok(keep(turn, scope, policy, shown(scope, &retention)))
 }
 
 /// `show_retention`: a list, as there is one or none.

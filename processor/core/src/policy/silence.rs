@@ -1,6 +1,6 @@
 //! Silences: times in which actions that match are not executed.
 
-use super::record::{edit, limit, load, store};
+use super::record::{edit, keep, limit, load};
 use crate::ids;
 use crate::reply::Reply;
 use crate::state::{State, StateError};
@@ -140,7 +140,7 @@ pub(crate) fn create<S: State, E>(
     };
     let shown = silence.shown(scope, turn.now);
     policy.silences.push(silence);
-    Ok(store(turn, scope.0, scope.1, policy).map_or_else(|refused| refused, |()| Reply::done(shown)))
+    Ok(keep(turn, scope, policy, shown))
 }
 
 fn times(definition: &SilenceDefinition, now: i64) -> Result<(i64, i64), String> {
@@ -253,7 +253,7 @@ fn change<S: State, E>(
         return Ok(Reply::invalid(problem));
     }
     let shown = silence.shown(scope, turn.now);
-    Ok(store(turn, scope.0, scope.1, policy).map_or_else(|refused| refused, |()| Reply::done(shown)))
+    Ok(keep(turn, scope, policy, shown))
 }
 
 /// `list_silences`.

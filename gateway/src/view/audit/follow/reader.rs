@@ -1,18 +1,13 @@
-use super::Interrupted;
 use super::start::{Odd, begin};
-use acteon_topology::{KafkaConfig, Quiet, partitions, reader_properties};
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use crate::log::{Found, LogReader, ReadError};
+use acteon_topology::KafkaConfig;
 use rdkafka::message::Message as _;
-use rdkafka::topic_partition_list::Offset;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Longest wait for an answer about the topic.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Most of one partition that an answer to a fetch holds, in bytes.
-const FETCH_BYTES: &str = "2097152";
+/// There is one such reader, and at its start it has much to read: more than others fetch at a time.
+const PROPERTIES: [(&str, &str); 2] =
+    [("queued.max.messages.kbytes", "16384"), ("max.partition.fetch.bytes", "2097152")];
 
 /// What a look at the log came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +22,7 @@ pub(super) enum Read {
 
 /// Reads all partitions of a topic, each from where it was left, committed records only.
 pub(super) struct Reader {
-    consumer: BaseConsumer<Quiet>,
+    log: LogReader,
     topic: String,
     places: BTreeMap<i32, Place>,
     trouble: Option<String>,
@@ -48,13 +43,11 @@ struct Place {
 
 impl Reader {
     /// Asks Kafka for the topic, and starts to read it from `stored`, the offsets that the store has.
-    pub(super) fn start(kafka: &KafkaConfig, topic: &str, stored: &BTreeMap<i32, i64>) -> Result<Self, Interrupted> {
-        let consumer: BaseConsumer<Quiet> =
-            reader_properties(kafka).set("max.partition.fetch.bytes", FETCH_BYTES).create_with_context(Quiet)?;
+    pub(super) fn start(kafka: &KafkaConfig, topic: &str, stored: &BTreeMap<i32, i64>) -> Result<Self, ReadError> {
+        let log = LogReader::open(kafka, topic, &PROPERTIES)?;
         let mut places = BTreeMap::new();
-        let mut assignment = TopicPartitionList::new();
-        for partition in partitions(consumer.client(), kafka, topic)? {
-            let (low, high) = consumer.fetch_watermarks(topic, partition, ANSWER_TIMEOUT)?;
+        for partition in 0..log.partitions() {
+            let (low, high) = log.ends(partition)?;
             let begin = begin(stored.get(&partition).copied(), low, high);
             match begin.odd {
                 Some(Odd::Lost) => tracing::warn!(
@@ -73,13 +66,12 @@ impl Reader {
                 ),
                 None => {}
             }
-            assignment.add_partition_offset(topic, partition, Offset::Offset(begin.next))?;
             let reached = begin.next >= high;
             let back = begin.odd == Some(Odd::MadeAnew);
             places.insert(partition, Place { next: begin.next, target: high, at_end: reached, reached, back });
         }
-        consumer.assign(&assignment)?;
-        Ok(Self { consumer, topic: topic.to_owned(), places, trouble: None })
+        log.assign(&places.iter().map(|(partition, place)| (*partition, place.next)).collect())?;
+        Ok(Self { log, topic: topic.to_owned(), places, trouble: None })
     }
 
     /// Partitions of which the store is ahead, and where they begin.
@@ -88,14 +80,14 @@ impl Reader {
     }
 
     /// Gives the next record, if one comes in time: partition, offset and value.
-    pub(super) fn read(&mut self, timeout: Duration, take: impl FnOnce(i32, i64, &[u8])) -> Result<Read, Interrupted> {
-        match self.consumer.poll(timeout) {
-            None => Ok(Read::Nothing),
-            Some(Ok(record)) => {
+    pub(super) fn read(&mut self, timeout: Duration, take: impl FnOnce(i32, i64, &[u8])) -> Result<Read, ReadError> {
+        match self.log.next(timeout)? {
+            Found::Nothing => Ok(Read::Nothing),
+            Found::Record(record) => {
                 let (partition, offset) = (record.partition(), record.offset());
                 let Some(place) = self.places.get_mut(&partition) else { return Ok(Read::Other) };
                 if offset < place.next {
-                    return Err(Interrupted::WentBack { partition, from: place.next, to: offset });
+                    return Err(self.log.went_back(partition, place.next, offset));
                 }
                 place.next = offset + 1;
                 place.at_end = false;
@@ -104,7 +96,7 @@ impl Reader {
                 take(partition, offset, record.payload().unwrap_or_default());
                 Ok(Read::Record)
             }
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
+            Found::End(partition) => {
                 if let Some(place) = self.places.get_mut(&partition) {
                     place.at_end = true;
                     place.reached = true;
@@ -112,9 +104,7 @@ impl Reader {
                 self.trouble = None;
                 Ok(Read::Other)
             }
-            // librdkafka goes on by itself after everything but a fatal error.
-            Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => Err(error.into()),
-            Some(Err(error)) => {
+            Found::Away(error) => {
                 if self.trouble.is_none() {
                     tracing::warn!(%error, topic = self.topic, "kafka can't be read at the moment");
                 }
@@ -138,8 +128,7 @@ impl Reader {
     pub(super) fn lag(&self) -> Option<i64> {
         let mut lag = 0;
         for (partition, place) in self.places.iter().filter(|(_, place)| !place.at_end) {
-            let (_, high) = self.consumer.fetch_watermarks(&self.topic, *partition, ANSWER_TIMEOUT).ok()?;
-            lag += (high - place.next).max(0);
+            lag += (self.log.ends(*partition).ok()?.1 - place.next).max(0);
         }
         Some(lag)
     }

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::AuditFollower;
+use crate::view::Progress;
 use crate::view::audit::testing::{Fixture, TOPIC, done, record, sent};
-use crate::view::audit::{AuditFilter, AuditQuery, AuditStore, Progress};
+use crate::view::audit::{AuditFilter, AuditQuery, AuditStore};
 use acteon_broker::{Broker, Config};
 use acteon_topology::KafkaConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
