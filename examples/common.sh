@@ -56,6 +56,42 @@ ask() {
   call GET "$1?$(scope)${2:+&$2}"
 }
 
+# quota ID ACTIONS DESCRIPTION: lets the tenant send so many actions an hour.
+quota() {
+  call POST /v1/quotas "$(jq -n --arg namespace "$namespace" --arg tenant "$tenant" --arg id "$1" --argjson max_actions "$2" \
+    --arg description "$3" '{$namespace, $tenant, $id, $max_actions, window: "hourly", overage_behavior: "block",
+      enabled: true, $description}')" >/dev/null
+  echo "quota      $2 actions an hour"
+}
+
+# retention AUDIT-DAYS EVENT-DAYS DESCRIPTION: how long what is known of the tenant is kept.
+retention() {
+  local policy
+  policy=$(jq -n --arg namespace "$namespace" --arg tenant "$tenant" --argjson audit "$1" --argjson events "$2" \
+    --arg description "$3" '{$namespace, $tenant, enabled: true, audit_ttl_seconds: ($audit * 86400),
+      event_ttl_seconds: ($events * 86400), compliance_hold: false, $description}')
+  if [ "$(ask /v1/retention | jq .count)" = 0 ]; then
+    call POST /v1/retention "$policy" >/dev/null
+  else
+    call PUT "/v1/retention/$namespace:$tenant" "$policy" >/dev/null
+  fi
+  echo "retention  audit $1 days, events $2 days"
+}
+
+# forget_quota ID: removes a quota, where there is one.
+forget_quota() {
+  if ask /v1/quotas | jq -e --arg id "$1" '.quotas | any(.id == $id)' >/dev/null; then
+    call DELETE "/v1/quotas/$1?$(scope)" >/dev/null
+  fi
+}
+
+# Removes the tenant's retention, where there is one.
+forget_retention() {
+  if [ "$(ask /v1/retention | jq .count)" != 0 ]; then
+    call DELETE "/v1/retention/$namespace:$tenant" >/dev/null
+  fi
+}
+
 # About outcomes: `told` gives the tag and what is said of it, `brief` what is worth a line.
 outcomes='
 def snake: gsub("(?<letter>[A-Z])"; "_" + (.letter | ascii_downcase)) | ltrimstr("_");
@@ -180,6 +216,12 @@ report_circuits() {
   call GET /v1/circuit-breakers | jq -r '.circuit_breakers[] | [.provider, .state, .failure_threshold,
     .recovery_timeout_seconds, .fallback_provider // "-"] | @tsv' |
     table PROVIDER STATE "OPENS AFTER" "TRIES AGAIN AFTER S" FALLBACK
+}
+
+# What could not be delivered, and nobody has dealt with.
+report_dead_letters() {
+  call GET "/v1/dlq?$(scope)" | jq -r '.entries[] | [.id, .timestamp[11:19], .holds, .code, .provider // "-", .action_id // "-"] | @tsv' |
+    table "DEAD LETTER" TIME HOLDS CODE PROVIDER ACTION
 }
 
 report_quotas() {

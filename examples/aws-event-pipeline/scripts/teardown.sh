@@ -3,13 +3,9 @@
 . "$(dirname "$0")/common.sh"
 need_gateway
 
-if ask /v1/quotas | jq -e '.quotas | any(.id == "smartbuilding-hourly")' >/dev/null; then
-  call DELETE "/v1/quotas/smartbuilding-hourly?$(scope)" >/dev/null
-fi
+forget_quota smartbuilding-hourly
 if ask /v1/recurring | jq -e '.recurring_actions | any(.id == "device-heartbeat")' >/dev/null; then
   call DELETE "/v1/recurring/device-heartbeat?$(scope)" >/dev/null
 fi
-if [ "$(ask /v1/retention | jq .count)" != 0 ]; then
-  call DELETE "/v1/retention/$namespace:$tenant" >/dev/null
-fi
+forget_retention
 echo "removed the quota, the heartbeat and the retention"
