@@ -20,11 +20,12 @@ const CHAIN_COMPLETED: &str = "chain_completed";
 const CHAIN_STEP_COMPLETED: &str = "chain_step_completed";
 const GROUP_EVENT_ADDED: &str = "group_event_added";
 const GROUP_FLUSHED: &str = "group_flushed";
+const GROUP_RESOLVED: &str = "group_resolved";
 const SCHEDULED_ACTION_DUE: &str = "scheduled_action_due";
 const TIMEOUT: &str = "timeout";
 
 /// All types of events that records lead to.
-pub(crate) const EVENT_TYPES: [&str; 11] = [
+pub(crate) const EVENT_TYPES: [&str; 12] = [
     ACTION_DISPATCHED,
     ACTION_STATUS_CHANGED,
     APPROVAL_REQUIRED,
@@ -34,6 +35,7 @@ pub(crate) const EVENT_TYPES: [&str; 11] = [
     CHAIN_STEP_COMPLETED,
     GROUP_EVENT_ADDED,
     GROUP_FLUSHED,
+    GROUP_RESOLVED,
     SCHEDULED_ACTION_DUE,
     TIMEOUT,
 ];
@@ -153,6 +155,9 @@ impl<'v> Told<'v> {
             Outcome::GroupFlushed => {
                 let count = self.details.get("count");
                 add(GROUP_FLUSHED, json!({"group_id": self.text("group_id"), "event_count": count}), Ends::Nothing);
+                if self.details.get("resolved") == Some(&Value::Bool(true)) {
+                    add(GROUP_RESOLVED, self.pick(&["group_id", "group_key"]), Ends::Nothing);
+                }
             }
             Outcome::EventChanged if self.text("reason") == Some("timeout") => {
                 add(

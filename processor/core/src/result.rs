@@ -231,8 +231,11 @@ fn conclude<'r>(result: &'r ProviderResult<'_>) -> (Outcome, OutcomeDetail<'r>) 
 fn audit<S, E: Effects>(turn: &mut Turn<'_, S, E>, result: &ProviderResult<'_>, outcome: Outcome) {
     let now = turn.now;
     let details = match &result.result {
-        ResultStatus::Delivered(_) if outcome == Outcome::Rerouted => {
-            let mut details = json!({"original_provider": result.original_provider, "new_provider": result.provider});
+        ResultStatus::Delivered(response) if outcome == Outcome::Rerouted => {
+            let mut details = json!({
+                "original_provider": result.original_provider, "new_provider": result.provider,
+                "status": response.status,
+            });
             if !result.passed_over.is_empty() {
                 details["circuit_open"] = json!(result.passed_over);
             }

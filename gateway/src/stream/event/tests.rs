@@ -52,9 +52,9 @@ fn each_outcome_has_the_shape_of_the_api() {
         ),
         (
             "rerouted",
-            json!({"original_provider": "a", "new_provider": "b"}),
+            json!({"original_provider": "a", "new_provider": "b", "status": "partial"}),
             json!({"Rerouted": {"original_provider": "a", "new_provider": "b",
-                "response": {"status": "success", "body": null, "headers": {}}}}),
+                "response": {"status": "partial", "body": null, "headers": {}}}}),
         ),
         (
             "circuit_open",
@@ -113,6 +113,12 @@ fn what_is_no_outcome_has_events_of_its_own() {
         (chain("chain_completed", ended), "execution_path", json!(["s"]), &["chain_completed"]),
         (chain("chain_completed", inner), "status", json!("completed"), &["chain_completed"]),
         (progress("group_flushed", json!({"group_id": "g", "count": 3})), "event_count", json!(3), &["group_flushed"]),
+        (
+            progress("group_flushed", json!({"group_id": "g", "group_key": "k", "count": 1, "resolved": true})),
+            "group_id",
+            json!("g"),
+            &["group_flushed", "group_resolved"],
+        ),
         (progress("event_changed", timeout), "new_state", json!("b"), &["timeout"]),
         (progress("event_changed", state), "new_status", json!("b"), &["action_status_changed"]),
         (progress("event_changed", refused), "", Value::Null, &[]),

@@ -141,7 +141,12 @@ fn a_rerouted_action_keeps_its_own_provider_as_the_original() {
     let dispatch = &sent.dispatches[0];
     let names = ["provider", "original_provider", "passed_over"].map(|key| dispatch[key].clone());
     assert_eq!(names, [json!("email"), json!("webhook"), json!(["sms"])]);
-    assert_eq!(kinds(&world.answer(dispatch, "").outcomes), ["rerouted"]);
+    let done = world.answer(dispatch, "");
+    assert_eq!(kinds(&done.outcomes), ["rerouted"]);
+    let expected = json!({
+        "original_provider": "webhook", "new_provider": "email", "status": "success", "circuit_open": ["sms"],
+    });
+    assert_eq!(done.audit[0]["outcome_details"], expected);
 }
 
 #[test]

@@ -127,6 +127,9 @@ pub(super) fn send<S: State, E: Effects>(
     if forgotten > 0 {
         details["forgotten"] = json!(forgotten);
     }
+    if events.iter().all(|event| event.has_ended(turn.now)) {
+        details["resolved"] = json!(true);
+    }
     let about = About { action: &action, action_id: &action_id, provider: &group.provider, rule: &group.rule };
     tell(turn, &about, &arrival.identity, &group.origin, details);
     let subject = subject(&action, &action_id, &came);

@@ -27,6 +27,11 @@ fn statuses(effects: &Recorder) -> Vec<Vec<Value>> {
     effects.dispatches.iter().map(of).collect()
 }
 
+/// What the flush's audit record says of whether all of the group has ended.
+fn resolved(effects: &Recorder) -> Value {
+    effects.audit[0]["outcome_details"]["resolved"].clone()
+}
+
 fn nothing() -> Vec<Vec<String>> {
     Vec::new()
 }
@@ -36,16 +41,18 @@ fn a_fingerprint_stays_until_it_is_resolved() {
     let mut bench = Bench::new(RULES);
     bench.grouped(0, json!({"fingerprint": "f", "status": "firing"}));
     bench.grouped(1, json!({}));
-    assert_eq!(told(&bench.until(10)), [["a1", "a2"]]);
+    let first = bench.until(10);
+    assert_eq!((told(&first), resolved(&first)), (vec![vec!["a1".to_owned(), "a2".to_owned()]], json!(null)));
     // It lasts, and nothing is new: nothing is told.
     assert_eq!(told(&bench.until(500)), nothing());
     // A new event waits as a first one does, and is told of with those that last.
     let later = bench.grouped(500, json!({}));
     assert_eq!((&later["group_size"], &later["notify_at"]), (&json!(2), &json!("1970-01-01T00:08:30Z")));
     assert_eq!(told(&bench.until(510)), [["a1", "a3"]]);
-    let resolved = bench.grouped(520, json!({"fingerprint": "f", "status": "resolved"}));
-    assert_eq!((&resolved["group_size"], &resolved["notify_at"]), (&json!(1), &json!("1970-01-01T00:09:30Z")));
+    let ended = bench.grouped(520, json!({"fingerprint": "f", "status": "resolved"}));
+    assert_eq!((&ended["group_size"], &ended["notify_at"]), (&json!(1), &json!("1970-01-01T00:09:30Z")));
     let last = bench.until(570);
+    assert_eq!(resolved(&last), json!(true), "the flush tells that nothing of the group lasts");
     assert_eq!((told(&last), statuses(&last)), (vec![vec!["a4".to_owned()]], vec![vec![json!("resolved")]]));
     assert_eq!(told(&bench.until(10_000)), nothing());
     bench.assert_nothing_left();
@@ -70,6 +77,7 @@ fn an_event_that_ends_is_told_of_once_when_it_has() {
     assert_eq!(told(&bench.until(299)), nothing());
     let third = bench.until(300);
     assert_eq!((told(&third), statuses(&third)), (vec![vec!["a1".to_owned()]], vec![vec![json!("resolved")]]));
+    assert_eq!([resolved(&first), resolved(&second), resolved(&third)], [json!(null), json!(null), json!(true)]);
     bench.until(1_000);
     bench.assert_nothing_left();
 }
