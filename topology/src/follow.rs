@@ -1,6 +1,7 @@
 //! Reading a topic from where one chooses, committed records only, outside any consumer group.
 
 use crate::client::{properties, refused, words};
+use crate::clock::Deadline;
 use crate::{Error, KafkaConfig};
 use acteon_schemas::partition_of;
 use rdkafka::client::Client;
@@ -9,12 +10,20 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientContext, TopicPartitionList};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Longest wait for an answer about a topic.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest wait for a partition that has no leader, or another one than its client knows: so it is for a moment after a
+/// topic was created, and after a broker went away.
+const LEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest wait for a topic that the broker asked does not know: another one may have created it a moment ago.
+const TOPIC_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time between two tries.
+const TRY_INTERVAL: Duration = Duration::from_millis(200);
 /// librdkafka wants a group id even where no group is joined and nothing is committed.
 const GROUP_ID: &str = "acteon.follower";
 /// Most that is read ahead, in kilobytes.
@@ -112,12 +121,15 @@ impl Follower {
                 From::Beginning => Offset::Beginning,
                 From::End => {
                     let what = || format!("tell the end of {topic} partition {partition}");
-                    let ends = consumer.fetch_watermarks(topic, partition, METADATA_TIMEOUT);
+                    let ends = patiently(LEADER_TIMEOUT, topic, || {
+                        consumer.fetch_watermarks(topic, partition, METADATA_TIMEOUT)
+                    });
                     Offset::Offset(ends.map_err(|error| refused(kafka, &what(), &error))?.1)
                 }
                 From::Time(ms) => {
                     let what = || format!("find the records of a time in {topic} partition {partition}");
-                    since(&consumer, topic, partition, ms).map_err(|error| refused(kafka, &what(), &error))?
+                    let found = patiently(LEADER_TIMEOUT, topic, || since(&consumer, topic, partition, ms));
+                    found.map_err(|error| refused(kafka, &what(), &error))?
                 }
             };
             add(&mut start, kafka, topic, partition, offset)?;
@@ -143,7 +155,7 @@ impl Follower {
                 Ok(if more && self.ended.len() == self.partitions { Next::End } else { Next::Nothing })
             }
             // librdkafka goes on by itself after everything but a fatal error.
-            Some(Err(error)) if error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::Fatal) => {
+            Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => {
                 Err(refused(&self.kafka, "go on reading", &error))
             }
             Some(Err(error)) => {
@@ -152,6 +164,43 @@ impl Follower {
             }
         }
     }
+}
+
+/// Asks until the answer is none of those that pass by themselves, for at most `limit`.
+fn patiently<T>(limit: Duration, topic: &str, mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
+    let deadline = Deadline::after(limit);
+    let mut told = false;
+    loop {
+        match ask() {
+            Err(error) if passes(&error) && !deadline.left().is_zero() => {
+                if !told {
+                    tracing::info!(%error, topic, ?limit, "kafka still settles where a topic is; waiting");
+                    told = true;
+                }
+                std::thread::sleep(TRY_INTERVAL.min(deadline.left()));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether a failure passes by itself while brokers agree on who leads what.
+fn passes(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+                | Code::ReplicaNotAvailable
+                | Code::FencedLeaderEpoch
+                | Code::UnknownLeaderEpoch
+                | Code::OffsetNotAvailable
+        )
+    )
 }
 
 /// Where the first record of a time or later stands; the end where there is none.
@@ -200,17 +249,62 @@ fn add(
 /// Kafka does not answer, or there is no such topic.
 pub fn partitions<C: ClientContext>(client: &Client<C>, kafka: &KafkaConfig, topic: &str) -> Result<Vec<i32>, Error> {
     let bootstrap = || kafka.bootstrap().to_owned();
-    let metadata = client
-        .fetch_metadata(Some(topic), METADATA_TIMEOUT)
-        .map_err(|error| Error::Unreachable { bootstrap: bootstrap(), reason: words(&error) })?;
-    let partitions: Vec<i32> = metadata
-        .topics()
-        .iter()
-        .filter(|found| found.name() == topic)
-        .flat_map(|found| found.partitions().iter().map(|partition| partition.id()))
-        .collect();
-    if partitions.is_empty() {
-        return Err(Error::NoTopic { bootstrap: bootstrap(), topic: topic.to_owned() });
+    let missing = || KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
+    let found = patiently(TOPIC_TIMEOUT, topic, || {
+        let metadata = client.fetch_metadata(Some(topic), METADATA_TIMEOUT)?;
+        let found = metadata.topics().iter().filter(|found| found.name() == topic);
+        let ids: Vec<i32> = found.flat_map(|found| found.partitions().iter().map(|one| one.id())).collect();
+        if ids.is_empty() { Err(missing()) } else { Ok(ids) }
+    });
+    found.map_err(|error| match error {
+        error if error == missing() => Error::NoTopic { bootstrap: bootstrap(), topic: topic.to_owned() },
+        error => Error::Unreachable { bootstrap: bootstrap(), reason: words(&error) },
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    const TOPIC: &str = "t";
+
+    /// A cluster that answers questions for offsets with these errors before it answers them.
+    fn cluster(
+        errors: &[RDKafkaRespErr],
+    ) -> (MockCluster<'static, rdkafka::producer::DefaultProducerContext>, KafkaConfig) {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(TOPIC, 1, 1).unwrap();
+        cluster.request_errors(RDKafkaApiKey::ListOffsets, errors);
+        let kafka = KafkaConfig::new(&cluster.bootstrap_servers());
+        (cluster, kafka)
     }
-    Ok(partitions)
+
+    #[test]
+    fn one_that_follows_waits_until_partitions_have_their_leaders() {
+        let late = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        for from in [From::End, From::Time(1)] {
+            let (_cluster, kafka) = cluster(&[late, late, late]);
+            let followed = Follower::start(&kafka, TOPIC, from).map(|_| ());
+            assert!(followed.is_ok(), "{from:?}: {followed:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_pass_is_not_waited_for_and_what_does_only_so_long() {
+        let fails = |code: RDKafkaErrorCode, limit: Duration| {
+            let mut asked = 0;
+            let answer = patiently(limit, TOPIC, || {
+                asked += 1;
+                Err::<(), _>(KafkaError::MetadataFetch(code))
+            });
+            assert_eq!(answer.unwrap_err().rdkafka_error_code(), Some(code));
+            asked
+        };
+        assert_eq!(fails(RDKafkaErrorCode::TopicAuthorizationFailed, LEADER_TIMEOUT), 1);
+        assert_eq!(fails(RDKafkaErrorCode::LeaderNotAvailable, Duration::ZERO), 1);
+        assert!((2..10).contains(&fails(RDKafkaErrorCode::LeaderNotAvailable, Duration::from_millis(300))));
+    }
 }
