@@ -1,5 +1,6 @@
 //! Chains as people look at them: their definitions, as graphs too, and how a running one has fared.
 
+mod family;
 mod graph;
 
 use super::commands;
@@ -9,7 +10,8 @@ use super::{Api, ApiError};
 use acteon_schemas::{ChainDefinition, ChainFailure, CommandKind};
 use axum::Json;
 use axum::extract::State;
-use graph::Graph;
+use family::Family;
+use graph::{Graph, Known};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -92,11 +94,12 @@ async fn definition(
 
 /// A chain's definition as a graph
 #[utoipa::path(get, path = "/v1/chains/definitions/{name}/dag", tag = "chains", params(("name" = String, Path)), responses(
-    (status = 200, description = "Its steps, and what leads where", body = Graph),
+    (status = 200, description = "Its steps and those of its sub-chains, and what leads where", body = Graph),
     Refused<404>,
 ))]
 async fn definition_graph(State(api): State<Api>, Segments(name): Segments<String>) -> Result<Json<Graph>, ApiError> {
-    Ok(Json(Graph::of(&find(&api, &name)?, None)))
+    let definition = find(&api, &name)?;
+    Ok(Json(Known::new(&api.definitions()?.chains, &Family::default()).graph(&definition, None)))
 }
 
 /// Whose chain is meant.
@@ -152,7 +155,7 @@ async fn history(
     Segments(chain_id): Segments<String>,
     Params(scope): Params<ChainScope>,
 ) -> Result<Json<History>, ApiError> {
-    let shown = show(&api, scope, chain_id, false).await?;
+    let shown = show(&api, &scope, chain_id, false).await?;
     Ok(Json(told(&shown)))
 }
 
@@ -188,16 +191,13 @@ async fn chain_graph(
     Segments(chain_id): Segments<String>,
     Params(scope): Params<ChainScope>,
 ) -> Result<Json<Graph>, ApiError> {
-    let mut shown = show(&api, scope, chain_id, true).await?;
-    let definition: ChainDefinition = serde_json::from_value(shown["definition"].take()).map_err(|error| {
-        // It was asked before all processors were of this version.
-        let message = format!("the processor does not tell the chain's definition: {error}");
-        ApiError::unavailable("NO_ANSWER", message)
-    })?;
-    Ok(Json(Graph::of(&definition, Some(&shown))))
+    let definitions = api.definitions()?;
+    let family = Family::ask(&api, &scope, &chain_id).await?;
+    let whole = family.get(&chain_id).ok_or_else(|| ApiError::unavailable("NO_ANSWER", "the chain is not told of"))?;
+    Ok(Json(Known::new(&definitions.chains, &family).graph(&whole.definition, Some(&whole.shown))))
 }
 
-async fn show(api: &Api, scope: ChainScope, chain_id: String, with_definition: bool) -> Result<Value, ApiError> {
+async fn show(api: &Api, scope: &ChainScope, chain_id: String, with_definition: bool) -> Result<Value, ApiError> {
     let kind = CommandKind::ShowChain { chain_id, with_definition };
     commands::ask_for(api, &scope.namespace, &scope.tenant, kind).await
 }

@@ -1,9 +1,17 @@
 //! The steps of a chain as a graph.
 
+use super::family::Family;
+use acteon_core::Chains;
 use acteon_schemas::{BranchOperator, ChainBranch, ChainDefinition, ChainStep, ParallelJoin};
 use serde::Serialize;
 use serde_json::Value;
+use std::cell::Cell;
 use utoipa::ToSchema;
+
+/// How deep sub-chains are told: those of steps at this depth are not. Definitions go no deeper.
+const MAX_DEPTH: usize = 8;
+/// Most steps of a graph, those of its sub-chains with it; a sub-chain that would be beyond it is left out.
+const MAX_NODES: usize = 1_000;
 
 /// The steps of a chain, and what leads where.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
@@ -38,6 +46,10 @@ struct Node {
     status: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     child_chain_id: Option<String>,
+    /// The sub-chain, as it was begun or as it would be; absent where the graph would become too large.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion)]
+    children: Option<Box<Graph>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(no_recursion)]
     parallel_children: Option<Vec<Self>>,
@@ -63,9 +75,41 @@ struct Edge {
     on_execution_path: bool,
 }
 
-impl Graph {
+/// What is known of chains, to make a graph of one.
+pub(super) struct Known<'k> {
+    definitions: &'k Chains,
+    begun: &'k Family,
+    /// Steps that the graph has room for yet.
+    room: Cell<usize>,
+}
+
+/// Where in a graph a chain stands: how deep, and the chains around it.
+#[derive(Clone, Copy)]
+struct Within<'w> {
+    name: &'w str,
+    depth: usize,
+    outer: Option<&'w Self>,
+}
+
+impl Within<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.name == name || self.outer.is_some_and(|outer| outer.has(name))
+    }
+}
+
+impl<'k> Known<'k> {
+    /// The definitions in effect, and the chains that were begun.
+    pub(super) fn new(definitions: &'k Chains, begun: &'k Family) -> Self {
+        Self { definitions, begun, room: Cell::new(MAX_NODES) }
+    }
+
     /// The graph of a definition; `shown` is a chain that began with it, as the processor shows it.
-    pub(super) fn of(definition: &ChainDefinition, shown: Option<&Value>) -> Self {
+    pub(super) fn graph(&self, definition: &ChainDefinition, shown: Option<&Value>) -> Graph {
+        self.room.set(self.room.get().saturating_sub(nodes(definition)));
+        self.inner(definition, shown, Within { name: &definition.name, depth: 0, outer: None })
+    }
+
+    fn inner(&self, definition: &ChainDefinition, shown: Option<&Value>, within: Within<'_>) -> Graph {
         let text = |name: &str| Some(shown?[name].as_str()?.to_owned());
         let path = shown.and_then(|shown| shown["execution_path"].as_array()).map(Vec::as_slice).unwrap_or_default();
         let path: Vec<String> = path.iter().filter_map(|step| Some(step.as_str()?.to_owned())).collect();
@@ -80,25 +124,37 @@ impl Graph {
                 label,
             }));
         }
-        Self {
+        Graph {
             chain_name: definition.name.clone(),
             chain_id: text("chain_id"),
             status: text("status"),
-            nodes: definition.steps.iter().map(|step| Node::of(step, states)).collect(),
+            nodes: definition.steps.iter().map(|step| self.node(step, states, within)).collect(),
             edges,
             execution_path: path,
         }
     }
-}
 
-impl Node {
+    /// The graph of a step's sub-chain: of the one that was begun, else of the definition in effect.
+    fn sub_chain(&self, name: &str, child: Option<&str>, within: Within<'_>) -> Option<Box<Graph>> {
+        let depth = within.depth + 1;
+        if depth >= MAX_DEPTH || within.has(name) {
+            return None;
+        }
+        let begun = child.and_then(|child| self.begun.get(child));
+        let definition = begun.map_or_else(|| self.definitions.get(name), |begun| Some(&begun.definition))?;
+        self.room.set(self.room.get().checked_sub(nodes(definition))?);
+        let within = Within { name, depth, outer: Some(&within) };
+        Some(Box::new(self.inner(definition, begun.map(|begun| &begun.shown), within)))
+    }
+
     /// `states` are steps as the processor shows them.
-    fn of(step: &ChainStep, states: &[Value]) -> Self {
+    fn node(&self, step: &ChainStep, states: &[Value], within: Within<'_>) -> Node {
         let state = states.iter().find(|state| state["name"] == step.name.as_str());
         let text = |name: &str| Some(state?[name].as_str()?.to_owned());
         let inside = state.and_then(|state| state["parallel_steps"].as_array()).map(Vec::as_slice).unwrap_or_default();
         let parallel = step.parallel.as_ref();
-        Self {
+        let child_chain_id = text("child_chain_id");
+        Node {
             name: step.name.clone(),
             node_type: match step {
                 ChainStep { sub_chain: Some(_), .. } => "sub_chain",
@@ -111,9 +167,10 @@ impl Node {
             action_type: step.action_type.clone(),
             sub_chain_name: step.sub_chain.clone(),
             status: text("status"),
-            child_chain_id: text("child_chain_id"),
+            children: step.sub_chain.as_ref().and_then(|sub| self.sub_chain(sub, child_chain_id.as_deref(), within)),
+            child_chain_id,
             parallel_children: parallel
-                .map(|parallel| parallel.steps.iter().map(|inner| Self::of(inner, inside)).collect()),
+                .map(|parallel| parallel.steps.iter().map(|inner| self.node(inner, inside, within)).collect()),
             parallel_join: parallel.map(|parallel| match parallel.join {
                 Some(ParallelJoin::Any) => "any",
                 Some(ParallelJoin::All) | None => "all",
@@ -122,6 +179,12 @@ impl Node {
             max_retries: step.retry.as_ref().map(|retry| u64::from(retry.max_retries)),
         }
     }
+}
+
+/// How many steps a definition has, those inside of parallel ones with it.
+fn nodes(definition: &ChainDefinition) -> usize {
+    let inside = |step: &ChainStep| step.parallel.as_ref().map_or(0, |parallel| parallel.steps.len());
+    definition.steps.iter().map(|step| 1 + inside(step)).sum()
 }
 
 /// The steps that may follow one, and when.

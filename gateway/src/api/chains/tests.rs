@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::testing::{Fate, Server};
+use acteon_core::Chains;
 use serde_json::json;
 
 fn definition() -> Value {
@@ -98,7 +99,8 @@ async fn a_chain_that_is_not_there_has_no_history_and_no_graph() {
 #[test]
 fn a_definition_alone_has_no_states() {
     let definition: ChainDefinition = serde_json::from_value(definition()).unwrap();
-    let graph = serde_json::to_value(Graph::of(&definition, None)).unwrap();
+    let graph = Known::new(&Chains::default(), &Family::default()).graph(&definition, None);
+    let graph = serde_json::to_value(graph).unwrap();
     assert_eq!(graph["nodes"][0]["status"], Value::Null);
     assert_eq!(
         graph["nodes"].as_array().unwrap().iter().map(|node| node["node_type"].as_str().unwrap()).collect::<Vec<_>>(),
@@ -110,4 +112,89 @@ fn a_definition_alone_has_no_states() {
         json!({"name": "order", "description": null, "steps_count": 4, "has_branches": true,
         "has_parallel": true, "has_sub_chains": true, "on_failure": "abort", "timeout_seconds": 60})
     );
+}
+
+/// A chain with one step, which is a sub-chain where one is named.
+fn link(name: &str, sub: Option<&str>) -> Value {
+    let call = json!({"name": "call", "provider": "email", "action_type": "a"});
+    let step = sub.map_or(call, |sub| json!({"name": "sub", "sub_chain": sub}));
+    json!({"name": name, "timeout_seconds": 60, "steps": [step]})
+}
+
+async fn define(server: &Server, definition: &Value) {
+    let path = format!("/v1/chains/definitions/{}", definition["name"].as_str().unwrap());
+    let answer = server.request("PUT", &path, "", &definition.to_string()).await;
+    assert!(answer.status < 300, "{answer:?}");
+}
+
+#[tokio::test]
+async fn sub_chains_are_told_inside_of_their_steps() {
+    let server = Server::start(|seen| {
+        let asked = seen.value["command"]["show_chain"]["chain_id"].as_str().unwrap();
+        let shown = |name: &str, sub: Option<&str>, child: Option<&str>, status: &str| {
+            let state = json!({"name": link(name, sub)["steps"][0]["name"], "status": status, "child_chain_id": child});
+            json!({"chain_id": asked, "chain_name": name, "status": status, "execution_path": [], "steps": [state],
+                "definition": link(name, sub)})
+        };
+        let result = match asked {
+            "c-outer" => shown("outer", Some("middle"), Some("c-middle"), "running"),
+            // It was begun when its definition was another one.
+            "c-middle" => shown("middle", Some("old"), Some("c-gone"), "waiting"),
+            _ => {
+                return Fate::Outcome(
+                    "command_refused",
+                    json!({"CommandRefused": {"code": "NOT_FOUND", "message": "no"}}),
+                );
+            }
+        };
+        Fate::Outcome("command_done", json!({"CommandDone": {"result": result}}))
+    })
+    .await;
+    for (name, sub) in [("inner", None), ("old", None), ("middle", Some("inner")), ("outer", Some("middle"))] {
+        define(&server, &link(name, sub)).await;
+    }
+    let whole = server.get("/v1/chains/definitions/outer/dag").await.body;
+    let middle = &whole["nodes"][0]["children"];
+    let inner = &middle["nodes"][0]["children"];
+    assert_eq!((&middle["chain_name"], &inner["chain_name"]), (&json!("middle"), &json!("inner")), "{whole}");
+    assert_eq!((&inner["nodes"][0]["name"], inner["nodes"][0].get("children")), (&json!("call"), None));
+    assert_eq!((middle.get("chain_id"), middle.get("status")), (None, None), "nothing was begun");
+
+    let running = server.get("/v1/chains/c-outer/dag?namespace=n&tenant=t").await.body;
+    let middle = &running["nodes"][0]["children"];
+    assert_eq!((&middle["chain_id"], &middle["status"]), (&json!("c-middle"), &json!("waiting")), "{running}");
+    let old = &middle["nodes"][0]["children"];
+    assert_eq!((&old["chain_name"], old.get("chain_id")), (&json!("old"), None), "one that is gone, by its definition");
+}
+
+#[tokio::test]
+async fn a_graph_has_only_so_many_chains_inside_of_each_other_and_so_many_steps() {
+    // It was begun when sub-chains could lead back to it: its graph ends all the same.
+    let server = Server::start(|seen| {
+        let asked = seen.value["command"]["show_chain"]["chain_id"].as_str().unwrap().to_owned();
+        let number: usize = asked.parse().unwrap();
+        let (name, sub) = (format!("chain-{number}"), format!("chain-{}", number + 1));
+        let shown = json!({"chain_id": asked, "chain_name": name, "status": "running", "execution_path": [],
+            "steps": [{"name": "sub", "child_chain_id": (number + 1).to_string()}], "definition": link(&name, Some(&sub))});
+        Fate::Outcome("command_done", json!({"CommandDone": {"result": shown}}))
+    })
+    .await;
+    let mut graph = server.get("/v1/chains/0/dag?namespace=n&tenant=t").await.body;
+    let mut depth = 0;
+    while !graph.is_null() {
+        depth += 1;
+        graph = graph["nodes"][0]["children"].take();
+    }
+    assert_eq!((depth, server.seen().len()), (8, 32));
+
+    let steps: Vec<Value> = (0..100).map(|number| json!({"name": format!("s{number}"), "sub_chain": "wide"})).collect();
+    let outer: ChainDefinition =
+        serde_json::from_value(json!({"name": "outer", "timeout_seconds": 60, "steps": steps})).unwrap();
+    let calls: Vec<Value> =
+        (0..90).map(|number| json!({"name": format!("c{number}"), "provider": "email", "action_type": "a"})).collect();
+    define(&server, &json!({"name": "wide", "timeout_seconds": 60, "steps": calls})).await;
+    define(&server, &json!(outer)).await;
+    let graph = server.get("/v1/chains/definitions/outer/dag").await.body;
+    let told = graph["nodes"].as_array().unwrap().iter().filter(|node| node.get("children").is_some()).count();
+    assert_eq!(told, 10, "100 steps, and 10 times 90 inside of them");
 }
