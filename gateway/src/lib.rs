@@ -31,6 +31,7 @@ mod clock;
 mod counters;
 mod dead_letters;
 mod error;
+mod http_metrics;
 pub mod intake;
 mod log;
 mod metrics;

@@ -1,8 +1,9 @@
 use crate::api::openapi;
 use crate::api::{self, Api, ApiError};
-use crate::{Component, Metrics, Probes, Readiness, counters, swagger};
+use crate::{Component, Metrics, Probes, Readiness, counters, http_metrics, swagger};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -36,12 +37,14 @@ pub(crate) fn router(probes: Probes, metrics: Metrics, api: Option<Api>) -> Rout
         .with_state(Shared { probes, metrics, api })
         .split_for_parts();
     let document = openapi::document(described, watched_described);
+    let measured = http_metrics::Routes::of(&document);
     routes
         .unwrap_or_default()
         .merge(watched)
         .merge(swagger::router(document))
         .fallback(not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
+        .layer(from_fn_with_state(measured, http_metrics::measure))
 }
 
 /// That the process serves.
