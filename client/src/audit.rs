@@ -26,6 +26,12 @@ pub struct AuditQuery {
     pub matched_rule: Option<String>,
     /// The chain that it belongs to.
     pub chain_id: Option<String>,
+    /// Who sent it, as its `caller_id` says.
+    pub caller_id: Option<String>,
+    /// Who signed it, as its `signer_id` says.
+    pub signer_id: Option<String>,
+    /// The key that signed it, as its `kid` says.
+    pub kid: Option<String>,
     /// Not decided before this (RFC 3339).
     pub from: Option<String>,
     /// Not decided after this (RFC 3339).
@@ -117,6 +123,9 @@ impl AuditQuery {
             ("verdict", &self.verdict),
             ("matched_rule", &self.matched_rule),
             ("chain_id", &self.chain_id),
+            ("caller_id", &self.caller_id),
+            ("signer_id", &self.signer_id),
+            ("kid", &self.kid),
             ("from", &self.from),
             ("to", &self.to),
             ("limit", &limit),

@@ -111,6 +111,10 @@ async fn audit_records_are_read_page_by_page() {
     assert_eq!(server.requests()[1].query, "tenant=t&limit=2&cursor=two");
     assert_eq!(client(&server).query_audit(&query, None).await.unwrap().total, Some(3));
     assert!(client(&server).query_audit(&query, Some("x")).await.is_err());
+    let some = |text: &str| Some(text.to_owned());
+    let query = AuditQuery { caller_id: some("ann"), signer_id: some("ci"), kid: some("k1"), ..AuditQuery::default() };
+    client(&server).query_audit(&query, None).await.unwrap();
+    assert_eq!(server.requests().last().unwrap().query, "caller_id=ann&signer_id=ci&kid=k1");
 }
 
 #[tokio::test]

@@ -57,6 +57,15 @@ pub(crate) struct Filter {
     /// Those of this chain
     #[arg(long, value_name = "ID")]
     chain: Option<String>,
+    /// Those of this sender, by its caller_id
+    #[arg(long, value_name = "CALLER")]
+    caller: Option<String>,
+    /// Those that this signer signed
+    #[arg(long, value_name = "SIGNER")]
+    signer: Option<String>,
+    /// Those that were signed with this key
+    #[arg(long, value_name = "KEY ID")]
+    kid: Option<String>,
     /// Not older than this, as 2026-03-02T10:00:00Z
     #[arg(long, value_name = "WHEN")]
     from: Option<String>,
@@ -76,6 +85,9 @@ impl Filter {
             verdict: self.verdict.clone(),
             matched_rule: self.rule.clone(),
             chain_id: self.chain.clone(),
+            caller_id: self.caller.clone(),
+            signer_id: self.signer.clone(),
+            kid: self.kid.clone(),
             from: self.from.clone(),
             to: self.to.clone(),
             limit: Some(limit),
