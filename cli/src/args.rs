@@ -76,6 +76,12 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Silences(command::operator::silences::Silences),
     #[command(subcommand)]
+    TimeIntervals(command::operator::time_intervals::TimeIntervals),
+    #[command(subcommand)]
+    Templates(command::operator::templates::Templates),
+    #[command(subcommand)]
+    Profiles(command::operator::profiles::Profiles),
+    #[command(subcommand)]
     Retention(command::operator::retention::Retention),
     #[command(subcommand)]
     Dedup(command::operator::dedup::Dedup),

@@ -6,7 +6,7 @@ use crate::config::ProviderConfig;
 use crate::error::Error;
 use crate::template::{Context, MAX_RENDERED_BYTES, Template, ValueTemplate};
 use acteon_schemas::{Dispatch, MAX_NAME_BYTES, ProviderError, check_name, error_code as code};
-use serde::{Deserialize, Serialize};
+pub use acteon_schemas::{ProfileDefinition, TemplateDefinition};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -16,27 +16,6 @@ use std::sync::Arc;
 pub const MAX_TEMPLATES: usize = 1_000;
 /// Most fields of a profile.
 const MAX_FIELDS: usize = 256;
-
-/// `[[templates]]`: a text with a name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TemplateDefinition {
-    /// What `{"$ref": name}` calls it by.
-    pub name: String,
-    /// A MiniJinja template over `action`, `payload` and `metadata`.
-    pub content: String,
-}
-
-/// `[[profiles]]`: the fields that are set in a payload.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProfileDefinition {
-    /// What an action's `template` and a provider's `profile` call it by.
-    pub name: String,
-    /// Values with templates in them, at any depth; `{"$ref": name}` is a template of `[[templates]]`. A string that is
-    /// nothing but `{{ expression }}` keeps the type of its value.
-    pub fields: Map<String, Value>,
-}
 
 /// All templates and profiles, as configured.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -113,13 +92,13 @@ impl Profiles {
     /// The payload that a profile makes; `None` where the dispatch's own is sent.
     ///
     /// An action's `template` goes before the provider's own profile. Where no profiles are configured at all, it is the
-    /// application's own field and means nothing here.
+    /// application's own field and means nothing here. A payload that a tenant's own profile has made is sent as it is.
     fn payload(
         &self,
         dispatch: &Dispatch<'_>,
         own: Option<&str>,
     ) -> Result<Option<Box<RawValue>>, ProviderError<'static>> {
-        if self.0.is_empty() {
+        if self.0.is_empty() || dispatch.rendered_by.is_some() {
             return Ok(None);
         }
         let wanted = match dispatch.extra.get("template") {

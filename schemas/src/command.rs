@@ -4,6 +4,7 @@ use crate::error::DecodeError;
 use crate::limits::{MAX_NAME_BYTES, check_depth, check_name, check_size};
 use crate::policy::{QuotaDefinition, RetentionDefinition, SilenceDefinition};
 use crate::recurring::RecurringDefinition;
+use crate::template::{ProfileDefinition, RenderRequest, TemplateDefinition};
 use crate::time_interval::TimeIntervalDefinition;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -297,6 +298,63 @@ pub enum CommandKind {
     },
     /// Tell of the tenant's time intervals.
     ListTimeIntervals {},
+    /// Define a template of the tenant, which its profiles refer to.
+    CreateTemplate {
+        /// It.
+        template: TemplateDefinition,
+    },
+    /// Put another template in the place of the one with its name.
+    UpdateTemplate {
+        /// It.
+        template: TemplateDefinition,
+    },
+    /// Remove a template that no profile refers to.
+    DeleteTemplate {
+        /// Its name.
+        name: String,
+    },
+    /// Tell of the tenant's templates.
+    ListTemplates {
+        /// How many, from where.
+        #[serde(default)]
+        page: Page,
+    },
+    /// Tell of one template.
+    ShowTemplate {
+        /// Its name.
+        name: String,
+    },
+    /// Define a profile of the tenant, which actions name in `template`.
+    CreateProfile {
+        /// It.
+        profile: ProfileDefinition,
+    },
+    /// Put another profile in the place of the one with its name.
+    UpdateProfile {
+        /// It.
+        profile: ProfileDefinition,
+    },
+    /// Remove a profile.
+    DeleteProfile {
+        /// Its name.
+        name: String,
+    },
+    /// Tell of the tenant's profiles.
+    ListProfiles {
+        /// How many, from where.
+        #[serde(default)]
+        page: Page,
+    },
+    /// Tell of one profile.
+    ShowProfile {
+        /// Its name.
+        name: String,
+    },
+    /// Tell what a profile or a template makes of a payload, and dispatch nothing.
+    RenderTemplate {
+        /// What shall be rendered, and with what.
+        request: RenderRequest,
+    },
     /// Open a provider's circuit, whatever its calls come to. Its scope is [`CIRCUITS_NAMESPACE`].
     TripCircuit {
         /// For so many seconds; until it is reset where absent.

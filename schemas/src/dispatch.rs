@@ -44,6 +44,9 @@ pub struct Dispatch<'a> {
     /// The action's other fields.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     pub extra: Map<String, Value>,
+    /// The tenant's own profile that has made the payload: its connector applies none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rendered_by: Option<Cow<'a, str>>,
     /// The rule that decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rule: Option<Cow<'a, str>>,

@@ -28,6 +28,7 @@ mod recurring;
 mod resolution;
 mod result;
 mod state_machine;
+mod template;
 mod time_interval;
 
 pub use action::Action;
@@ -69,6 +70,7 @@ pub use result::{ProviderError, ProviderResult, ResultStatus};
 pub use state_machine::{
     StateMachineDefinition, StateTimeout, TrackDefinition, TransitionDefinition, TransitionEffects,
 };
+pub use template::{ProfileDefinition, RenderRequest, TemplateDefinition};
 pub use time_interval::{TimeIntervalDefinition, TimeOfDay, TimeRange};
 
 /// The record key, and so the partition, of everything that belongs to one tenant: `namespace:tenant`.

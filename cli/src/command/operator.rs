@@ -11,6 +11,7 @@ pub(crate) mod dedup;
 pub(crate) mod events;
 pub(crate) mod groups;
 mod input;
+pub(crate) mod profiles;
 pub(crate) mod providers;
 pub(crate) mod quotas;
 pub(crate) mod recurring;
@@ -19,6 +20,8 @@ pub(crate) mod retries;
 pub(crate) mod scheduled;
 mod send;
 pub(crate) mod silences;
+pub(crate) mod templates;
+pub(crate) mod time_intervals;
 
 use crate::args::Global;
 use crate::clock;

@@ -30,3 +30,4 @@ mod stage;
 mod start;
 mod stream;
 mod support;
+mod templates;

@@ -90,6 +90,7 @@ fn dispatch(id: &str) -> Dispatch<'static> {
         fingerprint: None,
         created_at: None,
         extra: Map::new(),
+        rendered_by: None,
         rule: None,
         context: None,
         released_by: None,

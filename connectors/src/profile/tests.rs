@@ -7,14 +7,27 @@ use serde_json::json;
 fn library() -> TemplateLibrary {
     let fields = |fields: Value| fields.as_object().unwrap().clone();
     TemplateLibrary {
-        templates: vec![TemplateDefinition { name: "greeting".into(), content: "Hello {{ payload.name }}".into() }],
+        templates: vec![TemplateDefinition {
+            name: "greeting".into(),
+            content: "Hello {{ payload.name }}".into(),
+            ..TemplateDefinition::default()
+        }],
         profiles: vec![
             ProfileDefinition {
                 name: "order".into(),
                 fields: fields(json!({"subject": "Order {{ payload.id }}", "body": {"$ref": "greeting"}})),
+                ..ProfileDefinition::default()
             },
-            ProfileDefinition { name: "plain".into(), fields: fields(json!({"text": "{{ action.tenant }}"})) },
-            ProfileDefinition { name: "failing".into(), fields: fields(json!({"text": "{{ 1 / payload.zero }}"})) },
+            ProfileDefinition {
+                name: "plain".into(),
+                fields: fields(json!({"text": "{{ action.tenant }}"})),
+                ..ProfileDefinition::default()
+            },
+            ProfileDefinition {
+                name: "failing".into(),
+                fields: fields(json!({"text": "{{ 1 / payload.zero }}"})),
+                ..ProfileDefinition::default()
+            },
         ],
     }
 }

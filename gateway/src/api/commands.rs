@@ -9,11 +9,13 @@ mod circuits;
 mod events;
 mod groups;
 mod merge;
+mod profiles;
 mod quotas;
 mod recurring;
 mod retention;
 mod scheduled;
 mod silences;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod time_intervals;
@@ -33,11 +35,13 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(circuits::routes())
         .merge(events::routes())
         .merge(groups::routes())
+        .merge(profiles::routes())
         .merge(quotas::routes())
         .merge(recurring::routes())
         .merge(retention::routes())
         .merge(scheduled::routes())
         .merge(silences::routes())
+        .merge(templates::routes())
         .merge(time_intervals::routes())
 }
 

@@ -7,9 +7,11 @@ use crate::record::{Decided, failure_details};
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{capture, circuit, event, ids, policy, recurring, schedule, time};
+use crate::{capture, circuit, event, ids, policy, recurring, schedule, template, time};
 use acteon_rules::{Decision, ResumePoint, RuleAction, Subject, Verdict};
-use acteon_schemas::{Action, Coordinates, DecodeError, Outcome, OutcomeDetail, RetryAfter, partition_of, tenant_key};
+use acteon_schemas::{
+    Action, Coordinates, DecodeError, Outcome, OutcomeDetail, RetryAfter, error_code, partition_of, tenant_key,
+};
 use serde::Serialize;
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -211,6 +213,13 @@ fn conclude<S: State, E: Effects>(
     if let Some((code, message)) = refused {
         return Ok(fail(decided, code, &message, turn.effects));
     }
+    let rendered = match &decision.verdict {
+        Verdict::Capture | Verdict::Delayed | Verdict::Chain => None,
+        _ => match template::of_action(turn, decided)? {
+            Ok(rendered) => rendered,
+            Err(message) => return Ok(fail(decided, error_code::VALIDATION, &message, turn.effects)),
+        },
+    };
     let route = match circuit::choose(decided) {
         Ok(route) => route,
         Err(passed_over) => return Ok(circuit::refuse(decided, &passed_over, turn.effects)),
@@ -225,7 +234,7 @@ fn conclude<S: State, E: Effects>(
         Verdict::Capture | Verdict::Delayed => capture::hold(turn, decided),
         Verdict::Chain => capture::start_chain(turn, decided),
         _ => {
-            dispatch(turn.task, decided, &route, turn.effects);
+            dispatch(turn.task, decided, &route, rendered, turn.effects);
             Ok(Outcome::Dispatched)
         }
     }

@@ -9,6 +9,8 @@ mod notice;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use link::percent_encode;
+
 use crate::effect::Effects;
 use crate::held::{Held, Release};
 use crate::ids;

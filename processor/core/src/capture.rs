@@ -10,9 +10,9 @@ use crate::event;
 use crate::record::Decided;
 use crate::state::{State, StateError};
 use crate::turn::Turn;
-use crate::{action, group, ids, queue, recurring, schedule};
+use crate::{action, group, ids, queue, recurring, schedule, template};
 use acteon_rules::{Decision, RuleAction, Verdict};
-use acteon_schemas::Outcome;
+use acteon_schemas::{Outcome, error_code};
 use std::borrow::Cow;
 
 /// Holds the action, as the rule says that decided.
@@ -83,12 +83,20 @@ pub(crate) fn copies<S: State, E: Effects>(
             (_, Some((code, message))) => {
                 action::fail(&copied, code, &message, turn.effects);
             }
-            (_, None) => match circuit::choose(&copied) {
-                Ok(route) => dispatch(turn.task, &copied, &route, turn.effects),
-                Err(passed_over) => {
-                    circuit::refuse(&copied, &passed_over, turn.effects);
-                }
-            },
+            (_, None) => send(turn, &copied)?,
+        }
+    }
+    Ok(())
+}
+
+fn send<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, copied: &Decided<'_, '_>) -> Result<(), StateError> {
+    match (template::of_action(turn, copied)?, circuit::choose(copied)) {
+        (Err(message), _) => {
+            action::fail(copied, error_code::VALIDATION, &message, turn.effects);
+        }
+        (Ok(rendered), Ok(route)) => dispatch(turn.task, copied, &route, rendered, turn.effects),
+        (Ok(_), Err(passed_over)) => {
+            circuit::refuse(copied, &passed_over, turn.effects);
         }
     }
     Ok(())

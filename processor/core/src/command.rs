@@ -5,7 +5,9 @@ use crate::reply::Reply;
 use crate::state::{State, StateError};
 use crate::step::Stepped;
 use crate::turn::Turn;
-use crate::{approval, chain, circuit, dedup, event, group, ids, policy, queue, recurring, retry, schedule, throttle};
+use crate::{
+    approval, chain, circuit, dedup, event, group, ids, policy, queue, recurring, retry, schedule, template, throttle,
+};
 use acteon_schemas::{
     AuditPhase, AuditRecord, Command, CommandKind, DeadLetterReason, Outcome, OutcomeDetail, OutcomeRecord,
     partition_of, tenant_key,
@@ -108,13 +110,23 @@ fn carry_out<S: State, E: Effects>(
         CommandKind::ListRetries { page } => retry::list(turn.state, namespace, tenant, page),
         CommandKind::RetryNow { dispatch_id } => retry::now(turn, namespace, tenant, dispatch_id),
         CommandKind::CancelRetry { dispatch_id } => retry::cancel(turn, namespace, tenant, dispatch_id, &command.id),
-        other => {
-            let identity = ids::identity(namespace, tenant, &command.id, input.origin());
-            let scope = (namespace, tenant);
-            let reply = policy::command(turn, scope, other, command.issued_by.as_deref(), &identity)?;
-            Ok(reply.unwrap_or_else(|| Reply::invalid(format!("`{}` is not performed by this version", other.name()))))
-        }
+        _ => of_tenant(turn, command, input),
     }
+}
+
+/// Carries out what is about a tenant's own definitions.
+fn of_tenant<S: State, E>(
+    turn: &mut Turn<'_, S, E>,
+    command: &Command,
+    input: &Input<'_>,
+) -> Result<Reply, StateError> {
+    let (scope, asked) = ((command.namespace.as_str(), command.tenant.as_str()), &command.command);
+    if let Some(reply) = template::command(turn, scope, asked)? {
+        return Ok(reply);
+    }
+    let identity = ids::identity(scope.0, scope.1, &command.id, input.origin());
+    let reply = policy::command(turn, scope, asked, command.issued_by.as_deref(), &identity)?;
+    Ok(reply.unwrap_or_else(|| Reply::invalid(format!("`{}` is not performed by this version", asked.name()))))
 }
 
 fn reset_throttle<S: State, E>(
@@ -149,7 +161,7 @@ fn answer<S, E: Effects>(turn: &mut Turn<'_, S, E>, command: &Command, input: &I
     };
     let origin = input.origin();
     let name = command.command.name();
-    if !name.starts_with("list_") && !name.starts_with("show_") {
+    if !command.command.only_tells() {
         let details = match reply {
             Reply::Done(_) => json!({"command": name, "issued_by": command.issued_by}),
             Reply::Refused { code, message } => {

@@ -3,15 +3,28 @@ use crate::effect::Effects;
 use crate::ids;
 use crate::input::Task;
 use crate::record::Decided;
+use crate::template::Rendered;
 use acteon_schemas::{Dispatch, DispatchContext, OutcomeDetail};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 use std::borrow::Cow;
 
-/// Has the provider called that the circuits let the action go to.
-pub(crate) fn dispatch(task: Task, decided: &Decided<'_, '_>, route: &Route<'_>, effects: &mut impl Effects) {
+/// Has the provider called that the circuits let the action go to, with the payload that the tenant's profile has made
+/// where there is one.
+pub(crate) fn dispatch(
+    task: Task,
+    decided: &Decided<'_, '_>,
+    route: &Route<'_>,
+    rendered: Option<Rendered>,
+    effects: &mut impl Effects,
+) {
     let dispatch_id = ids::dispatch_id(&decided.arrival.identity);
-    effects.dispatch(&record(task, decided, route, &dispatch_id));
+    let mut record = record(task, decided, route, &dispatch_id);
+    if let Some(Rendered { payload, profile, extra }) = rendered {
+        (record.payload, record.extra) = (Cow::Owned(payload), extra);
+        record.rendered_by = Some(Cow::Owned(profile));
+    }
+    effects.dispatch(&record);
     let detail = OutcomeDetail::Dispatched { dispatch_id: Cow::Borrowed(&dispatch_id) };
     let details = (!route.passed_over.is_empty()).then(|| json!({"circuit_open": route.passed_over}));
     decided.tell_sent(route, detail, details, effects);
@@ -40,6 +53,7 @@ fn record<'d>(task: Task, decided: &'d Decided<'_, '_>, route: &'d Route<'d>, di
         fingerprint: action.fingerprint.clone(),
         created_at: action.created_at.clone(),
         extra: action.extra.clone(),
+        rendered_by: None,
         rule: decided.decision.rule.map(|rule| Cow::Borrowed(rule.name.as_str())),
         context: context(decided),
         released_by: decided.released_by(),

@@ -41,13 +41,15 @@ pub enum Store {
     ChainPart = 0x61,
     /// A tenant's quotas, silences and retention.
     Policy = 0x70,
+    /// Templates and profiles of a tenant.
+    Template = 0x71,
     /// Circuits of providers, with what they have counted.
     Circuit = 0x80,
 }
 
 impl Store {
     /// All stores.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Clock,
         Self::Dedup,
         Self::Throttle,
@@ -66,6 +68,7 @@ impl Store {
         Self::Chain,
         Self::ChainPart,
         Self::Policy,
+        Self::Template,
         Self::Circuit,
     ];
 
@@ -98,6 +101,7 @@ impl Store {
             Self::Chain => "chain",
             Self::ChainPart => "chain_part",
             Self::Policy => "policy",
+            Self::Template => "template",
             Self::Circuit => "circuit",
         }
     }

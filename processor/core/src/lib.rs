@@ -40,6 +40,7 @@ mod schedule;
 mod secrets;
 mod state;
 mod step;
+mod template;
 mod throttle;
 mod time;
 mod timer;

@@ -200,6 +200,7 @@ fn notify<S: State, E: Effects>(turn: &mut Turn<'_, S, E>, decided: &Decided<'_,
         fingerprint: None,
         created_at: None,
         extra: Map::new(),
+        rendered_by: None,
         rule: None,
         context: Some(DispatchContext::Notice { of: "quota".to_owned() }),
         released_by: None,
@@ -312,7 +313,7 @@ pub(crate) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Stri
 }
 
 /// Checks the length of a text, in bytes.
-fn check_text(name: &str, text: &str, least: usize, most: usize) -> Result<(), String> {
+pub(crate) fn check_text(name: &str, text: &str, least: usize, most: usize) -> Result<(), String> {
     if (least..=most).contains(&text.len()) {
         return Ok(());
     }

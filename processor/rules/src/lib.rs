@@ -79,6 +79,7 @@ mod ruleset;
 mod split;
 mod subject;
 mod template;
+pub mod tenant;
 mod time;
 mod trace;
 mod value;

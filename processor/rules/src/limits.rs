@@ -85,6 +85,20 @@ pub const MAX_TEMPLATE_BYTES: usize = 8_192;
 pub const MAX_TEMPLATE_FUEL: u64 = 20_000;
 /// Longest result of one template, in bytes of JSON or text.
 pub const MAX_TEMPLATE_OUTPUT_BYTES: usize = 65_536;
+/// Longest template that a tenant writes, in bytes.
+pub const MAX_TENANT_TEMPLATE_BYTES: usize = 32_768;
+/// Largest payload and labels, together, that a tenant's templates are rendered with, in bytes of JSON.
+pub const MAX_TENANT_TEMPLATE_INPUT_BYTES: usize = 65_536;
+/// Most steps of all of a tenant's templates for one action.
+pub const MAX_TENANT_TEMPLATE_FUEL: u64 = 50_000;
+/// Most bytes that filters of a tenant's templates read and write for one action.
+pub const MAX_TENANT_TEMPLATE_WORK: u64 = 16 * 1024 * 1024;
+/// Most bytes that all of a tenant's templates make for one action.
+pub const MAX_TENANT_OUTPUT_BYTES: usize = 262_144;
+/// Deepest nesting of loops in a tenant's template.
+pub const MAX_TENANT_TEMPLATE_LOOPS: usize = 8;
+/// Most `~` and `+` in one tag of a tenant's template.
+pub const MAX_TENANT_TEMPLATE_JOINS: usize = 16;
 /// Most `targets` of a `reroute` rule.
 pub const MAX_TARGETS: usize = 64;
 /// Most copies of one action that rules with `continue: true` send.

@@ -50,6 +50,17 @@ impl CommandKind {
             Self::UpdateTimeInterval { .. } => "update_time_interval",
             Self::DeleteTimeInterval { .. } => "delete_time_interval",
             Self::ListTimeIntervals {} => "list_time_intervals",
+            Self::CreateTemplate { .. } => "create_template",
+            Self::UpdateTemplate { .. } => "update_template",
+            Self::DeleteTemplate { .. } => "delete_template",
+            Self::ListTemplates { .. } => "list_templates",
+            Self::ShowTemplate { .. } => "show_template",
+            Self::CreateProfile { .. } => "create_profile",
+            Self::UpdateProfile { .. } => "update_profile",
+            Self::DeleteProfile { .. } => "delete_profile",
+            Self::ListProfiles { .. } => "list_profiles",
+            Self::ShowProfile { .. } => "show_profile",
+            Self::RenderTemplate { .. } => "render_template",
             Self::TripCircuit { .. } => "trip_circuit",
             Self::ResetCircuit {} => "reset_circuit",
             Self::ReportCall { .. } => "report_call",
@@ -58,6 +69,12 @@ impl CommandKind {
             Self::RetryNow { .. } => "retry_now",
             Self::CancelRetry { .. } => "cancel_retry",
         }
+    }
+
+    /// Whether it changes nothing: it lists, shows or renders.
+    #[must_use]
+    pub fn only_tells(&self) -> bool {
+        ["list_", "show_", "render_"].iter().any(|prefix| self.name().starts_with(prefix))
     }
 
     pub(super) fn check(&self) -> Result<(), DecodeError> {
@@ -99,27 +116,19 @@ impl CommandKind {
             Self::CreateTimeInterval { interval } | Self::UpdateTimeInterval { interval } => {
                 check_name("name", &interval.name, MAX_NAME_BYTES)
             }
-            Self::DeleteTimeInterval { name } => check_name("name", name, MAX_NAME_BYTES),
-            Self::ListGroups { .. }
-            | Self::ListTimeIntervals {}
-            | Self::TripCircuit { .. }
-            | Self::ResetCircuit {}
-            | Self::ReportCall { .. }
-            | Self::ReplayDispatch { .. }
-            | Self::ListRetries { .. }
-            | Self::ListScheduled { .. }
-            | Self::CreateRecurring { .. }
-            | Self::ListRecurring { .. }
-            | Self::ListEvents { .. }
-            | Self::ListApprovals { .. }
-            | Self::ListChains { .. }
-            | Self::SetQuota { .. }
-            | Self::ListQuotas {}
-            | Self::SetRetention { .. }
-            | Self::DeleteRetention {}
-            | Self::ShowRetention {}
-            | Self::CreateSilence { .. }
-            | Self::ListSilences { .. } => Ok(()),
+            Self::CreateTemplate { template } | Self::UpdateTemplate { template } => {
+                check_name("name", &template.name, MAX_NAME_BYTES)
+            }
+            Self::CreateProfile { profile } | Self::UpdateProfile { profile } => {
+                check_name("name", &profile.name, MAX_NAME_BYTES)
+            }
+            Self::DeleteTimeInterval { name }
+            | Self::DeleteTemplate { name }
+            | Self::ShowTemplate { name }
+            | Self::DeleteProfile { name }
+            | Self::ShowProfile { name } => check_name("name", name, MAX_NAME_BYTES),
+            // The others name nothing, or something whose definition is checked by the processor.
+            _ => Ok(()),
         }
     }
 }

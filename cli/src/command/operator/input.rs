@@ -12,13 +12,25 @@ use std::io::{Read, stdin};
 /// # Errors
 /// It can't be read, or is not of that type.
 pub(super) fn file<T: DeserializeOwned>(name: &str) -> Result<T> {
+    serde_json::from_slice(&bytes(name)?).with_context(|| format!("{name} is refused"))
+}
+
+/// Reads a file, or standard input for `-`, as text.
+///
+/// # Errors
+/// It can't be read, or is no UTF-8.
+pub(super) fn text(name: &str) -> Result<String> {
+    String::from_utf8(bytes(name)?).with_context(|| format!("{name} is refused"))
+}
+
+fn bytes(name: &str) -> Result<Vec<u8>> {
     let reader: Box<dyn Read> = match name {
         "-" => Box::new(stdin()),
         name => Box::new(File::open(name).with_context(|| format!("can't read {name}"))?),
     };
     let mut bytes = Vec::new();
     reader.take(MAX_RECORD_BYTES as u64).read_to_end(&mut bytes).with_context(|| format!("can't read {name}"))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("{name} is refused"))
+    Ok(bytes)
 }
 
 /// Parses an argument as JSON.

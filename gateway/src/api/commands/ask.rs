@@ -7,6 +7,7 @@ use acteon_schemas::{Command, CommandKind, OutcomeDetail};
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -30,7 +31,8 @@ pub(super) enum Answer {
 /// # Errors
 /// The processor refuses, or what is asked could not be read by it; Kafka is away; a question gets no answer in time.
 pub(super) async fn ask(api: &Api, scope: Scope, kind: CommandKind) -> Result<Answer, ApiError> {
-    let is_question = is_question(&kind);
+    // Nothing is lost when its answer is.
+    let is_question = kind.only_tells();
     let command = Command {
         id: Uuid::new_v4().to_string(),
         namespace: scope.namespace,
@@ -56,11 +58,6 @@ pub(super) async fn ask(api: &Api, scope: Scope, kind: CommandKind) -> Result<An
         }
         Came::Accepted => Ok(Answer::Accepted(command.id)),
     }
-}
-
-/// Whether a command only tells of state: then nothing is lost when its answer is.
-fn is_question(kind: &CommandKind) -> bool {
-    ["list_", "show_"].iter().any(|prefix| kind.name().starts_with(prefix))
 }
 
 fn answer(detail: &[u8]) -> Result<Answer, ApiError> {
@@ -96,6 +93,14 @@ impl Answer {
     /// # Errors
     /// It has not led to anything yet.
     pub(super) fn value(self) -> Result<Value, ApiError> {
+        self.read()
+    }
+
+    /// The same, as what it must be.
+    ///
+    /// # Errors
+    /// As for [`Self::value`].
+    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, ApiError> {
         match self {
             Self::Done(result) => serde_json::from_str(result.get()).map_err(|error| unreadable(&error)),
             Self::Accepted(id) => {

@@ -299,3 +299,54 @@ async fn a_token_is_good_for_its_own_list_alone() {
         contract.check("GET", &path, &Value::Null, 422, &error).await;
     }
 }
+
+#[tokio::test]
+async fn templates_and_profiles() {
+    let contract = Contract::new().await;
+    let greeting = over(&scope(), &json!({"name": "greeting", "content": "Hello {{ host }}"}));
+    let times = json!({"created_at": TIME, "updated_at": TIME});
+    let template = over(&over(&greeting, &times), &json!({"id": "n/t/greeting"}));
+    contract.check("POST", "/v1/templates", &greeting, 201, &template).await;
+    let error = json!({"error": TEXT, "code": "CONFLICT", "message": TEXT, "retryable": false});
+    contract.check("POST", "/v1/templates", &greeting, 409, &error).await;
+    let list = json!({"count": 1, "templates": [template]});
+    contract.check("GET", &format!("/v1/templates?{SCOPE}"), &Value::Null, 200, &list).await;
+
+    // The spellings of the original's examples.
+    let fields = json!({"subject": {"inline": "{{ host | upper }}"}, "text": {"$ref": "greeting"}});
+    let mail = over(&scope(), &json!({"name": "mail", "fields": fields}));
+    let fields = json!({"subject": "{{ host | upper }}", "text": {"$ref": "greeting"}});
+    let profile = over(&over(&mail, &times), &json!({"id": "n/t/mail", "fields": fields}));
+    contract.check("POST", "/v1/templates/profiles", &mail, 201, &profile).await;
+    let list = json!({"count": 1, "profiles": [profile]});
+    contract.check("GET", &format!("/v1/templates/profiles?{SCOPE}"), &Value::Null, 200, &list).await;
+
+    let rendered = json!({"rendered": {"subject": "H", "text": "Hello h"}});
+    let request = over(&scope(), &json!({"profile": "mail", "payload": {"host": "h"}}));
+    contract.check("POST", "/v1/templates/render", &request, 200, &rendered).await;
+    let request = over(&scope(), &json!({"template": "greeting", "data": {"host": "h"}}));
+    let rendered = json!({"rendered": {"content": "Hello h"}});
+    contract.check("POST", "/v1/templates/render", &request, 200, &rendered).await;
+    let mut sent = action("mailed", "email");
+    sent["template"] = json!("mail");
+    contract.named("POST", "/v1/dispatch", &sent).await;
+    let payload = contract.core.lock().unwrap().dispatches[0]["payload"].clone();
+    assert_eq!(payload, json!({"host": "h", "subject": "H", "text": "Hello h"}));
+
+    // Their ids are what their paths end with, as the original's clients use them.
+    let path = format!("/v1/templates/{}", template["id"].as_str().unwrap());
+    contract.check("DELETE", &path, &Value::Null, 409, &error).await;
+    let changed = over(&template, &json!({"content": "Hi", "description": "d", "labels": {"k": "v"}}));
+    let change = json!({"body": "Hi", "description": "d", "labels": {"k": "v"}});
+    contract.check("PUT", &path, &change, 200, &changed).await;
+    contract.check("GET", &path, &Value::Null, 200, &changed).await;
+    let other = format!("/v1/templates/profiles/{}", profile["id"].as_str().unwrap());
+    contract.check("GET", &other, &Value::Null, 200, &profile).await;
+    let described = over(&profile, &json!({"description": "d"}));
+    contract.check("PUT", &other, &json!({"description": "d"}), 200, &described).await;
+    contract.check("DELETE", &other, &Value::Null, 200, &described).await;
+    contract.check("DELETE", &path, &Value::Null, 200, &changed).await;
+    let error = json!({"error": TEXT, "code": "NOT_FOUND", "message": TEXT, "retryable": false});
+    contract.check("GET", &path, &Value::Null, 404, &error).await;
+    contract.check("GET", &other, &Value::Null, 404, &error).await;
+}

@@ -82,7 +82,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 }
 
 /// Appends a text as one segment of a path or one value of a query.
-fn percent_encode(out: &mut String, text: &str) {
+pub(crate) fn percent_encode(out: &mut String, text: &str) {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),

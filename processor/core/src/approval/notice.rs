@@ -73,6 +73,7 @@ pub(super) fn notify<S: State, E: Effects>(
         fingerprint: None,
         created_at: None,
         extra: Map::new(),
+        rendered_by: None,
         rule: Some(Cow::Borrowed(&approval.rule)),
         context: Some(DispatchContext::Notice { of: "approval".to_owned() }),
         released_by: None,

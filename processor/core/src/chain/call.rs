@@ -158,6 +158,7 @@ impl<S: State, E: Effects> Run<'_, '_, S, E> {
             fingerprint: None,
             created_at: origin.created_at.as_deref().map(Cow::Borrowed),
             extra: serde_json::Map::new(),
+            rendered_by: None,
             rule: head.rule.as_deref().map(Cow::Borrowed),
             context: Some(context),
             released_by: None,
