@@ -6,7 +6,7 @@
 
 use crate::pipeline::LIMIT;
 use crate::stage::Stage;
-use crate::support::{acteon, binary};
+use crate::support::acteon;
 use acteon_testkit::moto::Moto;
 use acteon_testkit::wait_until;
 use serde_json::{Value, json};
@@ -32,14 +32,7 @@ impl Building {
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
         ];
-        let mut stage = on(EXAMPLE, faster, &environment);
-        // How a circuit stands is asked of Kafka.
-        let (config, kafka) = (stage.config().display().to_string(), stage.kafka().to_owned());
-        for (name, value) in [("ACTEON", binary().to_owned()), ("ACTEON_CONFIG", config)] {
-            stage.set(name, value);
-        }
-        stage.set("ACTEON_KAFKA_BOOTSTRAP_SERVERS", kafka);
-        Self { stage, moto }
+        Self { stage: on(EXAMPLE, faster, &environment), moto }
     }
 
     /// Runs one of the example's scripts; returns whether it went well, and all that it said.

@@ -87,11 +87,6 @@ impl Stage {
         Self { cast, gateways, turn: AtomicUsize::new(0), environment: environment.to_vec(), dir }
     }
 
-    /// Sets an environment variable of the scripts.
-    pub(crate) fn set(&mut self, name: &'static str, value: String) {
-        self.environment.push((name, value));
-    }
-
     /// Kafka's address.
     pub(crate) fn kafka(&self) -> &str {
         match &self.cast {

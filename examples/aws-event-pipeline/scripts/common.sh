@@ -4,8 +4,6 @@ namespace=iot tenant=smartbuilding-hq
 
 example=examples/aws-event-pipeline
 export AWS_ENDPOINT_URL=${AWS_ENDPOINT_URL:-http://localhost:4566}
-export ACTEON_CONFIG=${ACTEON_CONFIG:-$example/acteon.toml}
-acteon=${ACTEON:-acteon}
 region=us-east-1
 # That of LocalStack, and of moto with MOTO_ACCOUNT_ID.
 account=000000000000
@@ -60,9 +58,9 @@ queue_url() {
   echo "$AWS_ENDPOINT_URL/$account/$1"
 }
 
-# state PROVIDER: how its circuit stands; asked of Kafka, as operators do.
+# state PROVIDER: how its circuit stands.
 state() {
-  "$acteon" providers show "$1" --json | sed -n 's/.*"state": *"\([a-z_]*\)".*/\1/p'
+  call GET /v1/circuit-breakers | jq -r --arg provider "$1" '.circuit_breakers[] | select(.provider == $provider).state'
 }
 
 # wait_for STATE PROVIDER…: waits until all their circuits stand so.

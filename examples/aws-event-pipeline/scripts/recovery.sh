@@ -2,7 +2,6 @@
 # Shows how the circuits close again: start LocalStack or moto first.
 . "$(dirname "$0")/common.sh"
 need_gateway
-need "$acteon"
 need_endpoint
 
 # The stand-in has forgotten everything.
@@ -16,4 +15,4 @@ wait_for closed alert-fanout
 echo "== one reading tries the detector again"
 send "$example/actions/closed.ndjson" device_id
 wait_for closed anomaly-detector
-"$acteon" providers list
+section "circuit breakers" report_circuits
