@@ -2,6 +2,7 @@ mod apply;
 mod check;
 mod explain;
 mod scenario;
+mod switch;
 mod test;
 
 use crate::args::Global;
@@ -9,12 +10,15 @@ use crate::exit::Exit;
 use anyhow::Result;
 use clap::Subcommand;
 
-/// The rules: check them, ask them, test them, publish them
+/// The rules: check them, ask them, test them, publish them, switch them
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
     Check(check::Check),
     Explain(explain::Explain),
     Apply(apply::Apply),
+    Enable(switch::Enable),
+    Disable(switch::Disable),
+    Restore(switch::Restore),
     Test(test::Test),
 }
 
@@ -24,6 +28,9 @@ impl Rules {
             Self::Check(check) => check.run(global),
             Self::Explain(explain) => explain.run(global),
             Self::Apply(apply) => apply.run(global),
+            Self::Enable(enable) => enable.run(global),
+            Self::Disable(disable) => disable.run(global),
+            Self::Restore(restore) => restore.run(global),
             Self::Test(test) => test.run(global),
         }
     }

@@ -1,7 +1,7 @@
 //! What operators set over HTTP stands over the configuration: through reloads, in every process, and after a restart.
 
 use crate::dev::Dev;
-use crate::support::{HttpAnswer, http};
+use crate::support::{HttpAnswer, acteon, http};
 use acteon_testkit::wait_until;
 use serde_json::{Value, json};
 use std::fs;
@@ -80,6 +80,28 @@ fn what_is_set_over_http_holds_through_reloads_and_restarts() {
     assert!(wait_until(LIMIT, || coverage()["unmatched_rules"] == json!([])), "{}", coverage());
     let audit = ask(&dev, "GET", "/v1/audit?caller_id=alice&outcome=muted", &Value::Null).body;
     assert_eq!(audit["records"][0]["caller_id"], "alice", "{audit}");
+    dev.stop();
+}
+
+#[test]
+fn a_rule_is_switched_from_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = configured(dir.path());
+    let dev = Dev::start(&dir.path().join("data"), &config);
+    let switch = |args: &[&str]| {
+        let common = ["--bootstrap-servers", dev.kafka(), "-c", config.to_str().unwrap()];
+        acteon(&[&["rules"], args, &common[..]].concat())
+    };
+    assert_eq!(outcome(&dev, "log", "blocked"), "Suppressed");
+    let off = switch(&["disable", "never", "--json"]);
+    let told: Value = serde_json::from_str(&off.stdout).unwrap();
+    assert_eq!(told, json!({"name": "never", "enabled": false, "status": "disabled", "switched": true}));
+    assert!(wait_until(LIMIT, || outcome(&dev, "log", "blocked") == "Executed"));
+    assert_eq!(switch(&["enable", "never"]).stdout, "never is enabled, by hand\n");
+    assert!(wait_until(LIMIT, || outcome(&dev, "log", "blocked") == "Suppressed"));
+    assert_eq!(switch(&["restore", "never"]).stdout, "never is enabled, as its file says\n");
+    let unknown = switch(&["disable", "nobody"]);
+    assert!(unknown.code == 1 && unknown.stderr.contains("there is no rule `nobody`"), "{unknown:?}");
     dev.stop();
 }
 
