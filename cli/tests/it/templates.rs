@@ -80,7 +80,7 @@ fn a_tenant_s_own_profile_makes_what_arrives() {
     let text = text.to_str().unwrap();
     assert_eq!(ask(&["templates", "update", "alert-body", text]).1["content"], "{{ 1 / service }}");
     let (code, refused) = ask(&["templates", "delete", "alert-body"]);
-    assert_eq!((code == 0, &refused["code"]), (false, &json!("CONFLICT")), "{refused}");
+    assert_eq!((code == 0, &refused["error"]["code"]), (false, &json!("CONFLICT")), "{refused}");
     let (_, failed) = post(&dev, "/v1/dispatch", &action(&json!("chat-alert")));
     assert_eq!(failed["Failed"]["code"], "VALIDATION", "{failed}");
     let message = failed["Failed"]["message"].as_str().unwrap();

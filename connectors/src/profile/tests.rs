@@ -87,3 +87,14 @@ fn bad_definitions_are_refused_with_their_place() {
         assert!(error.contains(part), "{error} lacks {part}");
     }
 }
+
+#[test]
+fn what_a_tenant_s_own_profile_has_made_is_sent_as_it_is() {
+    let mut record = dispatch(&json!({"id": 7}));
+    record["rendered_by"] = json!("mail");
+    let text = record.to_string();
+    let dispatch: Dispatch<'_> = serde_json::from_str(&text).unwrap();
+    let profiles = Arc::new(Profiles::new(&library()).unwrap());
+    let preparation = Preparation { profiles, own: Some("plain".to_owned()) };
+    assert!(preparation.prepare(&dispatch).unwrap().is_none());
+}
