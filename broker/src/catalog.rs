@@ -20,8 +20,23 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// One partition.
 pub(crate) struct Partition {
     pub(crate) log: Mutex<Log>,
-    /// Fetches that wait for an append. Dead ones are removed when the next one comes.
-    waiters: Mutex<Vec<Weak<Notify>>>,
+    /// Fetches that wait for something to read. Dead ones are removed when the next one comes.
+    waiters: Mutex<Vec<Waiter>>,
+}
+
+/// A fetch that waits.
+struct Waiter {
+    notify: Weak<Notify>,
+    /// It reads committed records only.
+    committed: bool,
+}
+
+/// Who has something to read after an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    All,
+    /// The records are part of an open transaction: readers of committed ones wait for its marker.
+    ReadUncommitted,
 }
 
 impl Partition {
@@ -29,20 +44,21 @@ impl Partition {
         Self { log: Mutex::new(log), waiters: Mutex::new(Vec::new()) }
     }
 
-    /// Wakes `waiter` at the next append.
-    pub(crate) fn wait(&self, waiter: &Arc<Notify>) {
+    /// Wakes `waiter` at the next append that gives it something to read.
+    pub(crate) fn wait(&self, waiter: &Arc<Notify>, committed: bool) {
         let mut waiters = lock(&self.waiters);
-        waiters.retain(|w| w.strong_count() > 0);
-        if !waiters.iter().any(|w| std::ptr::eq(w.as_ptr(), Arc::as_ptr(waiter))) {
-            waiters.push(Arc::downgrade(waiter));
+        waiters.retain(|w| w.notify.strong_count() > 0);
+        if !waiters.iter().any(|w| std::ptr::eq(w.notify.as_ptr(), Arc::as_ptr(waiter))) {
+            waiters.push(Waiter { notify: Arc::downgrade(waiter), committed });
         }
     }
 
-    /// Wakes every fetch that waits.
-    pub(crate) fn wake(&self) {
-        let waiters = std::mem::take(&mut *lock(&self.waiters));
-        for waiter in waiters.iter().filter_map(Weak::upgrade) {
-            waiter.notify_one();
+    /// Wakes the fetches that have something to read now.
+    pub(crate) fn wake(&self, whom: Wake) {
+        let mut waiters = lock(&self.waiters);
+        let woken = waiters.extract_if(.., |w| whom == Wake::All || !w.committed);
+        for notify in woken.filter_map(|w| w.notify.upgrade()) {
+            notify.notify_one();
         }
     }
 }
@@ -192,7 +208,7 @@ impl Catalog {
             tracing::warn!(dir = %dir.display(), %error, "files of a deleted topic stay");
         }
         for partition in topic.partitions().iter() {
-            partition.wake();
+            partition.wake(Wake::All);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Coordinates groups and transactions: the metadata with its journal, and the groups that have members.
 
 use crate::Error;
-use crate::catalog::{Catalog, lock};
+use crate::catalog::{Catalog, Wake, lock};
 use crate::faults::Faults;
 use crate::group::Group;
 use crate::journal::Journal;
@@ -137,15 +137,18 @@ impl Coordinator {
         let State::Prepared { commit } = txn.state else { return Ok(()) };
         let batch = marker(txn.producer_id, txn.epoch, commit, ground.now);
         let Some(header) = Header::parse(&batch) else { return Ok(()) };
-        for (topic, number) in &txn.partitions {
-            let Some(partition) = ground.catalog.partition(topic, *number) else { continue };
+        let partitions = txn.partitions.iter().filter_map(|(topic, number)| ground.catalog.partition(topic, *number));
+        let partitions: Vec<_> = partitions.collect();
+        let marked = partitions.iter().try_for_each(|partition| {
             let mut log = lock(&partition.log);
             if first || log.producers.is_open(txn.producer_id) {
                 log.append(&header, &batch, Some(commit), ground.now)?;
             }
-            drop(log);
-            partition.wake();
-        }
+            Ok::<_, Error>(())
+        });
+        // Once all markers stand: a fetch of several partitions is answered with all of them then.
+        partitions.iter().for_each(|partition| partition.wake(Wake::All));
+        marked?;
         if ground.faults.crash_now() {
             return Err(Error::Halted);
         }

@@ -118,6 +118,8 @@ pub(crate) struct Topology {
 #[derive(Debug, Clone)]
 pub(crate) struct Processor {
     pub(crate) workers: usize,
+    /// Whether the file says so.
+    pub(crate) workers_given: bool,
     pub(crate) state_dir: PathBuf,
     pub(crate) application_id: String,
     pub(crate) instance_id: Option<String>,

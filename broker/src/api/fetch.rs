@@ -36,10 +36,11 @@ pub(super) async fn fetch(shared: &Shared, request: FetchRequest) -> FetchRespon
         return FetchResponse::default().with_responses(round.topics);
     }
     let appended = Arc::new(Notify::new());
+    let committed = request.isolation_level == READ_COMMITTED;
     loop {
         let wanted = request.topics.iter().flat_map(|t| t.partitions.iter().map(move |p| (&t.topic, p.partition)));
         for partition in wanted.filter_map(|(topic, number)| shared.catalog.partition(topic, number)) {
-            partition.wait(&appended);
+            partition.wait(&appended, committed);
         }
         // Read again: something may have come between the last read and the registration.
         round = read(shared, &request);

@@ -1,6 +1,6 @@
 //! Produce: batches go to the log as they are.
 
-use crate::catalog::{Partition, append, lock};
+use crate::catalog::{Partition, Wake, append, lock};
 use crate::clock;
 use crate::log::batch::{Header, split};
 use crate::shared::Shared;
@@ -35,13 +35,16 @@ fn produce_one(
 ) -> Result<(i64, i64), ResponseError> {
     let partition = shared.catalog.partition(topic, number).ok_or(ResponseError::UnknownTopicOrPartition)?;
     let max_batch_bytes = lock(&partition.log).config.max_message_bytes;
-    let mut first = None;
+    let (mut first, mut whom) = (None, Wake::ReadUncommitted);
     let result = split(records, max_batch_bytes)?.iter().try_for_each(|(header, batch)| {
+        if !header.is_transactional() {
+            whom = Wake::All;
+        }
         let offset = append_one(shared, (topic, number, &partition), header, batch, now)?;
         first.get_or_insert(offset);
         Ok(())
     });
-    partition.wake();
+    partition.wake(whom);
     result.map(|()| (first.unwrap_or(-1), lock(&partition.log).start()))
 }
 

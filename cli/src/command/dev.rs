@@ -54,6 +54,11 @@ impl Dev {
         }
         config.processor.state_dir = self.data_dir.join("state");
         config.topology.settings.replication_factor = 1;
+        if !config.processor.workers_given {
+            // The other half has the broker, the API and the connectors to do: with a worker a core, transactions are
+            // smaller and more, and each costs the same.
+            config.processor.workers = config.processor.workers.div_ceil(2);
+        }
         // Receivers run beside it while one develops.
         config.egress = config.egress.with_loopback();
         if config.providers.is_empty() {

@@ -243,6 +243,7 @@ impl Check<'_, '_> {
             }
         }
         Processor {
+            workers_given: raw.workers.is_some(),
             workers: self.number("processor.workers", raw.workers, cores.min(DEFAULT_MAX_WORKERS), 1..=MAX_WORKERS),
             state_dir: raw.state_dir.unwrap_or_else(|| "./.acteon/state".into()),
             application_id: raw.application_id.unwrap_or_else(|| format!("{prefix}.processor")),

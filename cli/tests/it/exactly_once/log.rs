@@ -106,7 +106,11 @@ impl Log {
         while counts[0].get() < sent.actions || counts[1].get() < sent.broken {
             watch();
             let now = clock::now();
-            assert!(now < deadline, "{counts:?} last outcomes and dead letters in {limit:?}; sent were {sent:?}");
+            assert!(
+                now < deadline,
+                "{counts:?} last outcomes and dead letters in {limit:?}; sent were {sent:?}\n{}",
+                self.standing(&readers)
+            );
             for (consumer, count) in readers.iter().zip(&counts) {
                 each(consumer, |message| {
                     // What is broken need not be JSON.
@@ -118,6 +122,14 @@ impl Log {
                 });
             }
         }
+    }
+
+    /// Where everything stands, for looking into why it does not go on: at the processors, at an open transaction, or only
+    /// at those who read here.
+    fn standing(&self, readers: &[BaseConsumer]) -> String {
+        let positions: Vec<_> = readers.iter().map(|reader| reader.position().map(|all| all.to_topic_map())).collect();
+        let (behind, ends) = (self.behind(), self.ends());
+        format!("not committed by the processors: {behind:?}\nends: {ends:?}\nread here up to: {positions:?}")
     }
 
     /// Waits until the processors have committed the ends of what they take in.

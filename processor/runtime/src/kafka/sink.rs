@@ -163,12 +163,17 @@ impl KafkaSink {
     }
 
     /// Waits for all delivery reports. A flush waits for 100 ms at a time, and a poll with a time spins through its last
-    /// millisecond, so the time between two polls is slept.
+    /// millisecond, so the time between two polls is slept. A poll takes the reports of one request, which is one
+    /// partition's, so it is slept only where there were none.
     fn drain(&self) {
         let deadline = self.clock.monotonic() + DRAIN_TIMEOUT;
-        while self.producer().in_flight_count() > 0 && self.clock.monotonic() < deadline {
+        let mut left = self.producer().in_flight_count();
+        while left > 0 && self.clock.monotonic() < deadline {
             self.producer().poll(Duration::ZERO);
-            std::thread::sleep(DRAIN_PAUSE);
+            let before = std::mem::replace(&mut left, self.producer().in_flight_count());
+            if left == before {
+                std::thread::sleep(DRAIN_PAUSE);
+            }
         }
     }
 
