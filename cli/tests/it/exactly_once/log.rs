@@ -54,6 +54,16 @@ struct Told<'t> {
     is_final: bool,
     #[serde(default, borrow)]
     namespace: Cow<'t, str>,
+    /// Of an outcome; a dead letter has none.
+    #[serde(default, borrow)]
+    outcome: Cow<'t, str>,
+}
+
+impl Told<'_> {
+    /// Whether it is the last that is told of an action. A command's answer is the last one too, of the command.
+    fn ends_an_action(&self) -> bool {
+        self.is_final && !matches!(&*self.outcome, "command_done" | "command_refused")
+    }
 }
 
 impl Log {
@@ -116,7 +126,7 @@ impl Log {
                     // What is broken need not be JSON.
                     let value = message.payload().unwrap_or_default();
                     let told: Told<'_> = serde_json::from_slice(value).unwrap_or_default();
-                    if told.namespace != life::NAMESPACE && (std::ptr::eq(count, &counts[1]) || told.is_final) {
+                    if told.namespace != life::NAMESPACE && (std::ptr::eq(count, &counts[1]) || told.ends_an_action()) {
                         count.set(count.get() + 1);
                     }
                 });

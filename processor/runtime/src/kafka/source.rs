@@ -195,8 +195,10 @@ impl Source for KafkaSource {
     fn assign(&mut self, partitions: &[i32]) -> Result<(), LogError> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            // Where to begin is told by `start`; until then nothing is to be fetched.
-            list.add_partition_offset(&self.topics[0], *partition, Offset::End).map_err(|error| sort(&error))?;
+            // Where to begin is told by `start`; until then nothing is to be fetched. librdkafka asks the broker where the
+            // beginning is, and an answer that comes after the seek of `start` takes it back: what is fetched twice then
+            // is passed over. With the end in its place, what stands between would be lost.
+            list.add_partition_offset(&self.topics[0], *partition, Offset::Beginning).map_err(|error| sort(&error))?;
         }
         self.actions.incremental_assign(&list).map_err(|error| sort(&error))?;
         self.actions.pause(&list).map_err(|error| sort(&error))
