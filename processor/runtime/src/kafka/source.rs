@@ -10,6 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMe
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,10 @@ pub(crate) struct KafkaSource {
     clock: SystemClock,
     /// Partitions that the follower reads.
     followed: BTreeSet<i32>,
+    /// Where [`Source::start`] began to read each partition's actions.
+    began: FxHashMap<i32, i64>,
+    /// How often a partition was sought once more.
+    again: u32,
     topics: [String; 4],
 }
 
@@ -105,7 +110,8 @@ impl KafkaSource {
             &[("isolation.level", "read_committed"), ("auto.offset.reset", "error"), ("fetch.wait.max.ms", "100")],
         )?;
         let prober = quiet(kafka, &[("isolation.level", "read_committed")])?;
-        Ok(Self { actions, followers, prober, followed: BTreeSet::new(), clock: SystemClock::default(), topics })
+        let (followed, began) = (BTreeSet::new(), FxHashMap::default());
+        Ok(Self { actions, followers, prober, followed, began, again: 0, clock: SystemClock::default(), topics })
     }
 
     fn list(&self, topics: &[InTopic], partitions: &[i32]) -> TopicPartitionList {
@@ -169,6 +175,10 @@ impl Source for KafkaSource {
         }
         match self.actions.poll(wait) {
             Some(Ok(message)) => {
+                let began = self.began.get(&message.partition()).copied().unwrap_or_default();
+                if message.offset() < began {
+                    return self.go_on(message.partition(), began);
+                }
                 take(&record(InTopic::Actions, &message));
                 Ok(Polled::Record)
             }
@@ -196,8 +206,8 @@ impl Source for KafkaSource {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             // Where to begin is told by `start`; until then nothing is to be fetched. librdkafka asks the broker where the
-            // beginning is, and an answer that comes after the seek of `start` takes it back: what is fetched twice then
-            // is passed over. With the end in its place, what stands between would be lost.
+            // beginning is, and an answer that comes after the seek of `start` takes it back: it is sought once more then,
+            // and what is fetched twice is passed over. With the end in its place, what stands between would be lost.
             list.add_partition_offset(&self.topics[0], *partition, Offset::Beginning).map_err(|error| sort(&error))?;
         }
         self.actions.incremental_assign(&list).map_err(|error| sort(&error))?;
@@ -226,13 +236,9 @@ impl Source for KafkaSource {
     fn start(&mut self, partition: i32, positions: Positions) -> Result<(), LogError> {
         let error = |error: KafkaError| sort(&error);
         let began = self.clock.monotonic();
-        let mut actions = TopicPartitionList::new();
-        let offset = Offset::Offset(positions[InTopic::Actions as usize]);
-        actions.add_partition_offset(&self.topics[0], partition, offset).map_err(error)?;
-        let sought = self.actions.seek_partitions(actions.clone(), REQUEST_TIMEOUT).map_err(error)?;
-        for element in sought.elements() {
-            element.error().map_err(error)?;
-        }
+        let from = positions[InTopic::Actions as usize];
+        let actions = self.seek(partition, from)?;
+        self.began.insert(partition, from);
         self.actions.resume(&actions).map_err(error)?;
         let sought_at = self.clock.monotonic();
         self.stop_followers(partition);
@@ -261,6 +267,26 @@ impl Source for KafkaSource {
 }
 
 impl KafkaSource {
+    /// Moves to an offset of a partition's actions, and returns that place.
+    fn seek(&self, partition: i32, offset: i64) -> Result<TopicPartitionList, LogError> {
+        let error = |error: KafkaError| sort(&error);
+        let mut place = TopicPartitionList::new();
+        place.add_partition_offset(&self.topics[0], partition, Offset::Offset(offset)).map_err(error)?;
+        let sought = self.actions.seek_partitions(place.clone(), REQUEST_TIMEOUT).map_err(error)?;
+        for element in sought.elements() {
+            element.error().map_err(error)?;
+        }
+        Ok(place)
+    }
+
+    /// Goes back to where a partition began, from the log's beginning, to which a late answer took it.
+    fn go_on(&mut self, partition: i32, offset: i64) -> Result<Polled, LogError> {
+        self.again += 1;
+        tracing::debug!(partition, offset, times = self.again, "sought once more where a partition begins");
+        self.seek(partition, offset)?;
+        Ok(Polled::Idle)
+    }
+
     fn stop_followers(&mut self, partition: i32) {
         if self.followed.remove(&partition)
             && let Err(error) = self.followers.incremental_unassign(&self.list(&InTopic::FOLLOWERS, &[partition]))
@@ -310,5 +336,70 @@ fn passing(error: &KafkaError) -> Result<Polled, LogError> {
             tracing::debug!(%error, "consumer error");
             Ok(Polled::Idle)
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use acteon_broker::{ApiKey, Broker, Config};
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+    const LIMIT: Duration = Duration::from_secs(30);
+    const RECORDS: i64 = 300;
+    const FROM: i64 = 50;
+
+    /// What the source gives until it gives a call of its group.
+    fn assigned(source: &mut KafkaSource) -> Vec<i32> {
+        let clock = SystemClock::default();
+        let until = clock.monotonic() + LIMIT;
+        while clock.monotonic() < until {
+            if let Polled::Assigned(partitions) =
+                source.poll_actions(Duration::from_millis(50), &mut |_| panic!("nothing is assigned")).unwrap()
+            {
+                return partitions;
+            }
+        }
+        panic!("nothing assigned after {LIMIT:?}");
+    }
+
+    /// librdkafka asks again, half a second later, where an assigned partition stands: by then it is being read.
+    #[test]
+    fn a_late_answer_about_where_a_partition_stands_passes_over_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config { auto_create_partitions: Some(1), port: 0, ..Config::new(directory.path()) };
+        let broker = Broker::start(config).unwrap();
+        let (kafka, names) = (KafkaConfig::new(&broker.bootstrap()), Names::new("late").unwrap());
+        let producer: BaseProducer = kafka.client().create().unwrap();
+        for topic in input_topics(&names) {
+            producer.client().fetch_metadata(Some(&topic), LIMIT).unwrap();
+        }
+        for number in 0..RECORDS {
+            let payload = number.to_string();
+            producer.send(BaseRecord::<(), str>::to(names.actions()).payload(&payload)).unwrap();
+        }
+        producer.flush(LIMIT).unwrap();
+
+        let mut source = KafkaSource::new(&kafka, &names, "late").unwrap();
+        assert_eq!(assigned(&mut source), [0]);
+        broker.faults().drop_responses(ApiKey::ListOffsets, 1);
+        source.assign(&[0]).unwrap();
+        source.start(0, [FROM, 0, 0, 0]).unwrap();
+        // Slower than librdkafka fetches, for longer than it takes to ask again.
+        let (clock, mut next) = (SystemClock::default(), FROM);
+        let until = clock.monotonic() + LIMIT;
+        while next < RECORDS {
+            assert!(clock.monotonic() < until, "{next} of {RECORDS} after {LIMIT:?}");
+            let mut take = |record: &InRecord<'_>| {
+                // As a task does it.
+                assert!(record.offset >= FROM, "the log is read again from {}", record.offset);
+                assert!(record.offset <= next, "{next} to {} were passed over", record.offset);
+                next += i64::from(record.offset == next);
+            };
+            source.poll_actions(Duration::from_millis(50), &mut take).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(source.again, 1, "the late answer did not come: the test shows nothing");
     }
 }
