@@ -199,7 +199,11 @@ impl Fleet {
     /// Looks whether each store is the one that it was.
     fn note_stores(&mut self) {
         for path in self.members.iter().flat_map(tasks) {
-            // A process can be killed before it has written one.
+            // A process can be killed before it has made a store: RocksDB writes IDENTITY first and CURRENT last, and begins
+            // anew where that is not there.
+            if !path.join("CURRENT").exists() {
+                continue;
+            }
             let Ok(identity) = fs::read_to_string(path.join("IDENTITY")) else { continue };
             let known = self.identities.entry(path).or_insert_with(|| identity.clone());
             assert_eq!(*known, identity, "a store was wiped");

@@ -21,12 +21,32 @@ pub(crate) const PACE: Pace = Pace::Brisk;
 const ACTIONS_A_COMMAND: usize = 3;
 /// One action in so many goes to any partition.
 const ASTRAY: u32 = 20;
-/// Longest wait for a recurring action's occurrence: they come each minute.
-const TICK_LIMIT: Duration = Duration::from_secs(150);
+/// Longest wait for what each run has: a recurring action occurs each minute.
+const KINDS_LIMIT: Duration = Duration::from_secs(150);
+/// Time between two actions, and their commands, that are sent until the run has all kinds.
+const MORE_INTERVAL: Duration = Duration::from_millis(100);
 /// Timers due later than this are not waited for, in milliseconds: what is over is forgotten a day later.
 const HORIZON_MS: i64 = 2 * 3600 * 1000;
 /// Time between two looks at everything.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Outcomes of what lives for a while that each run has.
+const KINDS: [&str; 14] = [
+    "released_by recurring",
+    "grouped",
+    "released_by group",
+    "scheduled",
+    "cancelled",
+    "released_by schedule",
+    "pending_approval",
+    "expired",
+    "released_by approval",
+    "state_changed",
+    "released_by event",
+    "chain_started",
+    "chain_completed",
+    "chain_cancelled",
+];
 
 struct Sender {
     outlet: Outlet,
@@ -34,8 +54,8 @@ struct Sender {
     traffic: Traffic,
     /// Reads outcomes, which say what commands can be about.
     outcomes: BaseConsumer,
-    /// Occurrences of recurring actions that were told of.
-    ticks: usize,
+    /// Of [`KINDS`], those that were not told of yet.
+    missing: BTreeSet<&'static str>,
 }
 
 /// Sends all of a plan, and sees to it that nothing goes on for ever.
@@ -45,7 +65,7 @@ pub(crate) fn send(bootstrap: &str, plan: &Plan) {
         rng: fastrand::Rng::with_seed(plan.life_seed),
         traffic: Traffic::default(),
         outcomes: Log::new(bootstrap).follow("outcomes"),
-        ticks: 0,
+        missing: KINDS.into(),
     };
     let (began, whole) = (clock::now(), Duration::from_secs(plan.scale.seconds));
     let mut number = 0;
@@ -54,18 +74,13 @@ pub(crate) fn send(bootstrap: &str, plan: &Plan) {
         while number < due(began.elapsed(), whole, plan.scale.lives) {
             sender.action();
             if number.is_multiple_of(ACTIONS_A_COMMAND) {
-                let (tenant, command) = sender.traffic.command(&mut sender.rng);
-                sender.send("commands", &tenant, &command, None);
+                sender.command();
             }
             number += 1;
         }
         sender.outlet.poll();
     }
-    let ticked = acteon_testkit::wait_until(TICK_LIMIT, || {
-        sender.see();
-        sender.ticks > 0
-    });
-    assert!(ticked, "no recurring action has occurred in {TICK_LIMIT:?}");
+    sender.complete();
     for (tenant, command) in sender.traffic.settle() {
         sender.send("commands", &tenant, &command, None);
     }
@@ -82,9 +97,35 @@ impl Sender {
                 return;
             }
             let outcome: Value = serde_json::from_slice(value).unwrap();
-            self.ticks += usize::from(outcome["released_by"] == "recurring");
+            self.missing.remove(outcome["outcome"].as_str().unwrap_or_default());
+            if let Some(by) = outcome["released_by"].as_str() {
+                self.missing.remove(format!("released_by {by}").as_str());
+            }
             self.traffic.see(&outcome);
         });
+    }
+
+    /// Sends a little more until the run has all kinds: while a machine is busy, each request for approval may expire before
+    /// somebody answers it.
+    fn complete(&mut self) {
+        let mut next = clock::now();
+        let is_complete = acteon_testkit::wait_until(KINDS_LIMIT, || {
+            self.see();
+            // A recurring action takes its time.
+            if self.missing.iter().any(|kind| *kind != "released_by recurring") && clock::now() >= next {
+                next = clock::now() + MORE_INTERVAL;
+                self.action();
+                self.command();
+            }
+            self.outlet.poll();
+            self.missing.is_empty()
+        });
+        assert!(is_complete, "after {KINDS_LIMIT:?} the run has no {:?}", self.missing);
+    }
+
+    fn command(&mut self) {
+        let (tenant, command) = self.traffic.command(&mut self.rng);
+        self.send("commands", &tenant, &command, None);
     }
 
     fn action(&mut self) {
