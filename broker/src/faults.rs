@@ -2,7 +2,7 @@
 
 use crate::ApiKey;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ struct Inner {
     /// Whether anything below is set.
     armed: AtomicBool,
     crash_before_done: AtomicBool,
+    /// How many EndTxn requests fail yet.
+    failing_ends: AtomicU32,
     responses: Mutex<Responses>,
 }
 
@@ -53,6 +55,13 @@ impl Faults {
         });
     }
 
+    /// Answers the next `requests` EndTxn requests with an error that says nothing, and does nothing else: as Apache Kafka
+    /// does where one transactional id is taken over at that moment.
+    pub fn fail_end_txn(&self, requests: u32) {
+        self.0.failing_ends.store(requests, Ordering::Release);
+        self.0.armed.store(true, Ordering::Release);
+    }
+
     /// Stops the broker as a crash would when it next ends a transaction: markers are written, "done" is not. Every
     /// connection is closed; drop the [`crate::Broker`] and start another on the directory to go on.
     pub fn crash_before_done(&self) {
@@ -64,6 +73,7 @@ impl Faults {
     pub fn clear(&self) {
         self.change(|r| *r = Responses::default());
         self.0.crash_before_done.store(false, Ordering::Release);
+        self.0.failing_ends.store(0, Ordering::Release);
         self.0.armed.store(false, Ordering::Release);
     }
 
@@ -90,6 +100,12 @@ impl Faults {
         ResponseFault { delay, drop }
     }
 
+    /// Whether an EndTxn request fails now; counts it.
+    pub(crate) fn fail_end_now(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.is_armed() && self.0.failing_ends.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok()
+    }
+
     /// Whether to crash now, between the markers and "done"; true once.
     pub(crate) fn crash_now(&self) -> bool {
         self.is_armed() && self.0.crash_before_done.swap(false, Ordering::AcqRel)
@@ -113,6 +129,8 @@ mod tests {
         assert!(faults.on_response(0).drop && faults.on_response(0).drop && !faults.on_response(0).drop);
         faults.crash_before_done();
         assert!(faults.crash_now() && !faults.crash_now());
+        faults.fail_end_txn(1);
+        assert!(faults.fail_end_now() && !faults.fail_end_now());
         faults.drop_responses(ApiKey::Produce, 2);
         faults.clear();
         assert_eq!(faults.on_response(0), none);

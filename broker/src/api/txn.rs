@@ -220,6 +220,7 @@ pub(super) fn end(shared: &Shared, request: &EndTxnRequest, version: i16) -> Res
     let decided =
         coordinator.txn(id).map(|txn| txn.end(request.producer_id.0, request.producer_epoch, request.committed));
     let ended = match decided {
+        _ if shared.faults.fail_end_now() => Err(ResponseError::UnknownServerError),
         Err(error) | Ok(End::Refuse(error)) => Err(error),
         Ok(End::AlreadyDone) => Ok(()),
         Ok(End::Proceed) => match coordinator.end(id, request.committed, &shared.ground()) {

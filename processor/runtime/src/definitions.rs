@@ -7,7 +7,7 @@ use acteon_core::{Assembled, Definitions, DefinitionsError, Secrets, SetAside};
 use acteon_schemas::{CircuitState, Definition, OPERATOR_PREFIX};
 use acteon_topology::{KafkaConfig, Names};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
@@ -244,7 +244,6 @@ pub fn publish(kafka: &KafkaConfig, names: &Names, wanted: &[Definition]) -> Res
         if changes.is_empty() || write(kafka, names, &changes)? == Written::Committed {
             return Ok(changes.len());
         }
-        tracing::info!("another process publishes definitions at the same time, looking again");
     }
     Err(Error::Kafka(format!(
         "{}: {PUBLISH_ATTEMPTS} times another process wrote at the same time",
@@ -277,22 +276,26 @@ fn changes(table: &Table, wanted: &[Definition]) -> Result<Changes, Error> {
 #[derive(Debug, PartialEq, Eq)]
 enum Written {
     Committed,
-    /// Another process has begun one: nothing of this one was written.
-    Fenced,
+    /// Another process has begun one, and this one was not written; or the broker does not say what came of it, as Apache
+    /// Kafka's does where both happen at a time (`UNKNOWN_SERVER_ERROR`). The topic tells.
+    Unclear,
 }
 
 fn write(kafka: &KafkaConfig, names: &Names, changes: &Changes) -> Result<Written, Error> {
     let mut config = kafka.client();
     config.set("transactional.id", format!("{}.definitions", names.prefix()));
     let producer: BaseProducer = config.create()?;
-    let fenced = |error: &KafkaError| {
+    let is_unclear = |error: &KafkaError| {
         // A fatal error stands for the one that made it so.
         let code = producer.client().fatal_error().map(|(code, _)| code).or_else(|| error.rdkafka_error_code());
-        code.is_some_and(is_fenced)
+        code.is_some_and(|code| is_fenced(code) || code == RDKafkaErrorCode::Unknown)
     };
     match transact(&producer, names.definitions(), changes) {
         Ok(()) => Ok(Written::Committed),
-        Err(error) if fenced(&error) => Ok(Written::Fenced),
+        Err(error) if is_unclear(&error) => {
+            tracing::info!(%error, "another process publishes definitions at the same time, looking again");
+            Ok(Written::Unclear)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -46,7 +46,6 @@ pub fn edit(
             let compiled = read(kafka, names)?.compile(secrets)?;
             return Ok(compiled.unwrap_or(expected));
         }
-        tracing::info!("another process publishes definitions at the same time, looking again");
     }
     let topic = names.definitions();
     Err(Error::Kafka(format!("{topic}: {PUBLISH_ATTEMPTS} times another process wrote at the same time")).into())

@@ -44,3 +44,16 @@ fn processes_that_publish_at_the_same_time_all_get_through() {
         assert!(rule.name.starts_with(&format!("r{round}-")), "{}", rule.name);
     }
 }
+
+#[test]
+fn a_broker_that_does_not_say_whether_it_committed_is_asked_for_what_there_is() {
+    let (broker, bootstrap) = embedded();
+    let bench = Bench::new(&bootstrap, "unsaid", 1, "rules: []");
+    for (round, refusals) in [1, 3].into_iter().enumerate() {
+        broker.faults().fail_end_txn(refusals);
+        bench.publish(&format!("rules:\n  - {{name: r{round}, action: {{type: deny}}}}\n")).unwrap();
+        let table = definitions::read(&bench.kafka, &bench.names).unwrap();
+        let published = table.compile(&acteon_core::Secrets::default()).unwrap().unwrap();
+        assert_eq!(published.rules.rules()[0].name, format!("r{round}"));
+    }
+}
