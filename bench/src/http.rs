@@ -62,6 +62,15 @@ impl Kind {
 pub(crate) struct Http {
     embedded: Figures,
     kafka: Figures,
+    catch_up: CatchUp,
+}
+
+/// A gateway that begins with nothing, until it is ready: what it has read of the audit topic on Kafka.
+#[derive(Debug, Clone, Serialize)]
+struct CatchUp {
+    records: f64,
+    seconds: f64,
+    records_per_s: f64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -114,7 +123,8 @@ impl fmt::Display for Http {
                 )?;
             }
         }
-        Ok(())
+        let CatchUp { records, seconds, records_per_s } = &self.catch_up;
+        writeln!(f, "an empty gateway is ready after {records} audit records in {seconds:.1} s: {records_per_s:.0}/s")
     }
 }
 
@@ -122,7 +132,21 @@ impl fmt::Display for Http {
 pub(crate) fn run(broker: &Kafka, partitions: i32) -> Result<Http> {
     let embedded = measure(Place::embedded(partitions)?)?;
     let kafka = measure(Place::kafka(broker, partitions)?)?;
-    Ok(Http { embedded, kafka })
+    let catch_up = catch_up(broker, partitions)?;
+    Ok(Http { embedded, kafka, catch_up })
+}
+
+/// From the start of the process on.
+fn catch_up(broker: &Kafka, partitions: i32) -> Result<CatchUp> {
+    let began = clock::now();
+    let mut gateway = Place::gateway(broker, partitions)?;
+    gateway.wait_until_ready()?;
+    let seconds = began.elapsed().as_secs_f64();
+    let records = gateway.metric("acteon_view_records_total{view=\"audit\"}")?;
+    gateway.stop()?;
+    let records_per_s = records / seconds;
+    report::progress(&format!("an empty gateway: {records} audit records in {seconds:.1} s, {records_per_s:.0}/s"));
+    Ok(CatchUp { records, seconds, records_per_s })
 }
 
 fn measure(mut place: Place) -> Result<Figures> {

@@ -57,6 +57,26 @@ impl Place {
         Ok(Self { name: "Apache Kafka", address: (Ipv4Addr::LOCALHOST, port).into(), process, _dir: dir })
     }
 
+    /// One more gateway on what [`Place::kafka`] left behind, with nothing of its own.
+    pub(super) fn gateway(broker: &Kafka, partitions: i32) -> Result<Self> {
+        let dir = TempDir::with_prefix("acteon-bench-")?;
+        let kafka = format!("[kafka]\n\"bootstrap.servers\" = \"{}\"\n", broker.bootstrap());
+        let port = configure(dir.path(), &kafka, "http", partitions)?;
+        let config = dir.path().join("acteon.toml");
+        let process = Process::command(acteon_bin()?).args(["run", "--roles", "gateway", "-c"]).arg(&config).start()?;
+        Ok(Self { name: "empty gateway", address: (Ipv4Addr::LOCALHOST, port).into(), process, _dir: dir })
+    }
+
+    /// The value of a metric whose line begins so.
+    pub(super) fn metric(&self, series: &str) -> Result<f64> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let url = format!("http://{}/metrics/prometheus", self.address);
+        let text = runtime.block_on(async { client.get(&url).send().await?.error_for_status()?.text().await })?;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+        value.with_context(|| format!("no metric {series}"))
+    }
+
     pub(super) fn wait_until_ready(&mut self) -> Result<()> {
         let client = reqwest::Client::builder().no_proxy().build()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
