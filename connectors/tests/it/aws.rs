@@ -158,3 +158,5 @@ fn moto() -> &'static Moto {
 
 /// Time to let something happen that shall not.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Attempts to have several dispatches in one request: a batch waits but a moment for more, and a machine may be busy.
+const ROUNDS: usize = 20;

@@ -1,8 +1,9 @@
-use super::{PAUSE, Queue, attribute, body, dispatch, moto, results, start};
+use super::{PAUSE, Queue, ROUNDS, attribute, body, dispatch, moto, results, start};
 use crate::bed::{PATIENCE, ids};
 use acteon_testkit::http::{Receiver, Reply};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 #[test]
 fn every_dispatch_is_a_message() {
@@ -78,32 +79,50 @@ fn entries(request: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// Takes each entry, but of one dispatch the first attempt, and of another none.
+fn answer(known: &Mutex<BTreeSet<String>>, request: &Value) -> Value {
+    let (mut taken, mut failed) = (Vec::new(), Vec::new());
+    for (id, dispatch) in entries(request) {
+        if dispatch.ends_with("-001") && known.lock().unwrap().insert(dispatch.to_owned()) {
+            failed.push(json!({"Id": id, "Code": "InternalError", "SenderFault": false}));
+        } else if dispatch.ends_with("-002") {
+            failed.push(json!({"Id": id, "Code": "InvalidMessageContents", "SenderFault": true}));
+        } else {
+            taken.push(json!({"Id": id, "MessageId": format!("m-{dispatch}"), "MD5OfMessageBody": "x"}));
+        }
+    }
+    json!({"Successful": taken, "Failed": failed})
+}
+
 #[test]
 fn entries_that_failed_are_repeated_alone() {
     let server = Receiver::start().unwrap();
-    let sent = |id: u32| json!({"Id": id.to_string(), "MessageId": format!("m-{id}"), "MD5OfMessageBody": "x"});
-    let failed = json!({"Id": "1", "Code": "InternalError", "SenderFault": false});
-    let bad = json!({"Id": "2", "Code": "InvalidMessageContents", "SenderFault": true});
-    let json =
-        |body: Value| Reply::status(200).header("content-type", "application/x-amz-json-1.0").body(body.to_string());
-    server.respond_first(1, json(json!({"Successful": [sent(0)], "Failed": [failed, bad]})));
-    server.respond(json(json!({"Successful": [sent(0)], "Failed": []})));
+    let known = Mutex::default();
+    server.respond_by(move |request| {
+        let body = answer(&known, &request.json().unwrap()).to_string();
+        Some(Reply::status(200).header("content-type", "application/x-amz-json-1.0").body(body))
+    });
     let queue = format!("{}/123456789012/q", server.url());
     let (bed, connectors) = start("aws-sqs", &server.url(), &json!({"queue_url": queue}));
-    bed.dispatch_all("p", ids("d", 3));
-    let results = results(&bed, 3);
-    std::thread::sleep(PAUSE);
-    let requests: Vec<Value> = server.requests().iter().map(|request| request.json().unwrap()).collect();
+    let is_one_request = |round: usize| {
+        let ids = ids(&format!("d{round}"), 3);
+        let before = server.count();
+        bed.dispatch_all("p", ids.clone());
+        let results = results(&bed, 3 * (round + 1));
+        assert!(ids[..2].iter().all(|id| results[id]["message_id"] == format!("m-{id}")), "{results:?}");
+        assert_eq!(results[&ids[2]]["code"], "VALIDATION");
+        std::thread::sleep(PAUSE);
+        let requests: Vec<Value> = server.requests()[before..].iter().map(|request| request.json().unwrap()).collect();
+        let requests: Vec<_> = requests.iter().map(entries).collect();
+        let times = |id: &String| requests.iter().flatten().filter(|(_, sent)| *sent == id.as_str()).count();
+        assert_eq!([times(&ids[0]), times(&ids[1]), times(&ids[2])], [1, 2, 1], "{requests:?}");
+        let last = requests.iter().rfind(|request| request.iter().any(|(_, sent)| *sent == ids[1]));
+        assert_eq!(last, Some(&vec![("0", ids[1].as_str())]), "only what may work another time comes again");
+        requests[0].len() == 3
+    };
+    assert!((0..ROUNDS).any(is_one_request), "three dispatches at a time are one request");
     assert!(
         server.requests().iter().all(|request| request.header("x-amz-target") == Some("AmazonSQS.SendMessageBatch"))
     );
-
-    let first = entries(&requests[0]);
-    assert_eq!(first.len(), 3, "three dispatches at a time are one request: {requests:?}");
-    assert_eq!(requests.len(), 2, "{requests:?}");
-    assert_eq!(entries(&requests[1]), [("0", first[1].1)], "only what may work another time comes again");
-    assert_eq!(results[first[0].1]["message_id"], "m-0");
-    assert_eq!(results[first[1].1]["message_id"], "m-0");
-    assert_eq!(results[first[2].1]["code"], "VALIDATION");
     assert_eq!(connectors.stop(PATIENCE), 0);
 }

@@ -349,6 +349,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(30);
     const RECORDS: i64 = 300;
     const FROM: i64 = 50;
+    const ATTEMPTS: usize = 10;
 
     /// What the source gives until it gives a call of its group.
     fn assigned(source: &mut KafkaSource) -> Vec<i32> {
@@ -362,6 +363,34 @@ mod tests {
             }
         }
         panic!("nothing assigned after {LIMIT:?}");
+    }
+
+    /// Reads all actions from one on, where the broker's first answer about the partition is lost. Returns whether the
+    /// second one came when it was being read already.
+    fn read(broker: &Broker, names: &Names, group: &str) -> bool {
+        let mut source = KafkaSource::new(&KafkaConfig::new(&broker.bootstrap()), names, group).unwrap();
+        assert_eq!(assigned(&mut source), [0]);
+        // It is lost only after the seek: one that was given up before is not asked again.
+        broker.faults().delay_responses(ApiKey::ListOffsets, Duration::from_millis(500), 1);
+        broker.faults().drop_responses(ApiKey::ListOffsets, 1);
+        source.assign(&[0]).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        source.start(0, [FROM, 0, 0, 0]).unwrap();
+        // Slower than librdkafka fetches, for longer than it takes to ask again.
+        let (clock, mut next) = (SystemClock::default(), FROM);
+        let until = clock.monotonic() + LIMIT;
+        while next < RECORDS {
+            assert!(clock.monotonic() < until, "{next} of {RECORDS} after {LIMIT:?}");
+            let mut take = |record: &InRecord<'_>| {
+                // As a task does it.
+                assert!(record.offset >= FROM, "the log is read again from {}", record.offset);
+                assert!(record.offset <= next, "{next} to {} were passed over", record.offset);
+                next += i64::from(record.offset == next);
+            };
+            source.poll_actions(Duration::from_millis(50), &mut take).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        source.again == 1
     }
 
     /// librdkafka asks again, half a second later, where an assigned partition stands: by then it is being read.
@@ -380,26 +409,8 @@ mod tests {
             producer.send(BaseRecord::<(), str>::to(names.actions()).payload(&payload)).unwrap();
         }
         producer.flush(LIMIT).unwrap();
-
-        let mut source = KafkaSource::new(&kafka, &names, "late").unwrap();
-        assert_eq!(assigned(&mut source), [0]);
-        broker.faults().drop_responses(ApiKey::ListOffsets, 1);
-        source.assign(&[0]).unwrap();
-        source.start(0, [FROM, 0, 0, 0]).unwrap();
-        // Slower than librdkafka fetches, for longer than it takes to ask again.
-        let (clock, mut next) = (SystemClock::default(), FROM);
-        let until = clock.monotonic() + LIMIT;
-        while next < RECORDS {
-            assert!(clock.monotonic() < until, "{next} of {RECORDS} after {LIMIT:?}");
-            let mut take = |record: &InRecord<'_>| {
-                // As a task does it.
-                assert!(record.offset >= FROM, "the log is read again from {}", record.offset);
-                assert!(record.offset <= next, "{next} to {} were passed over", record.offset);
-                next += i64::from(record.offset == next);
-            };
-            source.poll_actions(Duration::from_millis(50), &mut take).unwrap();
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        assert_eq!(source.again, 1, "the late answer did not come: the test shows nothing");
+        // On a busy machine the question may come too late, and is then not asked any more.
+        let is_late = (0..ATTEMPTS).any(|attempt| read(&broker, &names, &format!("late-{attempt}")));
+        assert!(is_late, "no answer came late: the test shows nothing");
     }
 }

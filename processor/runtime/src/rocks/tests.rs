@@ -1,4 +1,6 @@
 use super::*;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 
 fn stores(directory: &Path, cluster: &str) -> RocksStores {
     RocksStores::new(directory, cluster, StoreLimits::default())
@@ -9,19 +11,34 @@ fn put(store: &mut RocksStore, key: &[u8], value: &[u8], at: i64) {
     store.apply(&mut [(key, Some(value))].into_iter(), &[], offsets, at).unwrap();
 }
 
+/// What a kill would leave now of a store that is open: its files, all as they are at one moment. RocksDB's own threads
+/// make and delete some at any time.
+fn killed(directory: &Path, partition: &str) -> tempfile::TempDir {
+    let names = || {
+        let entries = std::fs::read_dir(directory.join(partition)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>()
+    };
+    loop {
+        let (copy, before) = (tempfile::tempdir().unwrap(), names());
+        std::fs::create_dir(copy.path().join(partition)).unwrap();
+        let place = |name: &OsString| Path::new(partition).join(name);
+        let copied =
+            |name: &OsString| std::fs::copy(directory.join(place(name)), copy.path().join(place(name))).is_ok();
+        if before.iter().all(copied) && names() == before {
+            return copy;
+        }
+    }
+}
+
 #[test]
 fn state_and_offsets_survive_a_reopen_together() {
-    let (directory, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let directory = tempfile::tempdir().unwrap();
     let mut store = stores(directory.path(), "c").open(3, 0).unwrap().unwrap();
     put(&mut store, b"\x10k", b"v", 7);
     store.flush().unwrap();
     put(&mut store, b"\x10lost", b"v", 8);
     // Not flushed: in what a kill would leave now, both the write and its offset are missing.
-    std::fs::create_dir(killed.path().join("3")).unwrap();
-    for file in std::fs::read_dir(directory.path().join("3")).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), killed.path().join("3").join(file.file_name())).unwrap();
-    }
+    let killed = killed(directory.path(), "3");
     let store = stores(killed.path(), "c").open(3, 9).unwrap().unwrap();
     let mut out = Vec::new();
     assert!(store.get(b"\x10k", &mut out).unwrap());
@@ -32,7 +49,7 @@ fn state_and_offsets_survive_a_reopen_together() {
 
 #[test]
 fn what_one_transaction_wrote_to_both_families_survives_or_is_lost_together() {
-    let (directory, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let directory = tempfile::tempdir().unwrap();
     let limits = StoreLimits { memtable_bytes: 64 * 1024, ..StoreLimits::default() };
     let mut store = RocksStores::new(directory.path(), "c", limits).open(0, 0).unwrap().unwrap();
     // The memtables of one family fill up, and are flushed by themselves; the other family's keys are few and small.
@@ -42,11 +59,7 @@ fn what_one_transaction_wrote_to_both_families_survives_or_is_lost_together() {
         let writes: [Write<'_>; 2] = [(&large, Some(&[7; 200])), (&small, Some(&[1]))];
         store.apply(&mut writes.into_iter(), &[], offsets, at).unwrap();
     }
-    std::fs::create_dir(killed.path().join("0")).unwrap();
-    for file in std::fs::read_dir(directory.path().join("0")).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), killed.path().join("0").join(file.file_name())).unwrap();
-    }
+    let killed = killed(directory.path(), "0");
     let store = stores(killed.path(), "c").open(0, 9).unwrap().unwrap();
     let reached = usize::try_from(store.offsets().compacted).unwrap();
     assert!(reached > 0 && reached < 2_000, "{reached}");
