@@ -224,6 +224,8 @@ pub fn reader_properties(kafka: &KafkaConfig) -> ClientConfig {
         .set("auto.offset.reset", "earliest")
         .set("allow.auto.create.topics", "false")
         .set("queued.max.messages.kbytes", READ_AHEAD_KB)
+        // When so much was read ahead: librdkafka's second is long enough to take all of it, and wait for more.
+        .set("fetch.queue.backoff.ms", "20")
         .set("fetch.wait.max.ms", "100");
     config
 }
