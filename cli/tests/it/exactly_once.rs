@@ -67,6 +67,9 @@ fn run(name: &str, mut cluster: Cluster, scale: Scale) {
     let began = clock::now();
     let mut fleet = Fleet::start(cluster.bootstrap());
     let log = Log::new(cluster.bootstrap());
+    // A broker that is about to lead a new partition can refuse a producer's first batch and take the second one; sent again,
+    // the first one then counts as a repetition, and is lost.
+    log.wait_until_stable(DRAIN_LIMIT);
     let producer = {
         let (bootstrap, plan) = (cluster.bootstrap().to_owned(), plan.clone());
         std::thread::spawn(move || traffic::send(&bootstrap, &plan))

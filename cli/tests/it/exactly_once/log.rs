@@ -170,18 +170,21 @@ impl Log {
     /// The ends of all partitions of all topics.
     ///
     /// # Errors
-    /// A transaction is open.
+    /// A transaction is open, or a partition can't be asked.
     pub(crate) fn ends(&self) -> Result<Vec<i64>, String> {
         let [committed, all] = ["read_committed", "read_uncommitted"].map(|isolation| self.consumer(isolation));
         let mut ends = Vec::new();
         for (name, _) in TOPICS {
             let topic = format!("{PREFIX}.{name}");
             for partition in 0..partitions(&all, &topic) {
-                let end = |of: &BaseConsumer| of.fetch_watermarks(&topic, partition, ANSWER_LIMIT).unwrap().1;
-                if end(&committed) != end(&all) {
+                let end = |of: &BaseConsumer| match of.fetch_watermarks(&topic, partition, ANSWER_LIMIT) {
+                    Ok((_, end)) => Ok(end),
+                    Err(error) => Err(format!("{topic}/{partition}: {error}")),
+                };
+                if end(&committed)? != end(&all)? {
                     return Err(format!("a transaction is open in {topic}/{partition}"));
                 }
-                ends.push(end(&all));
+                ends.push(end(&all)?);
             }
         }
         Ok(ends)
