@@ -10,6 +10,7 @@ use acteon_testkit::{acteon_bin, clock, free_port};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use super::{CONNECTIONS, Kind};
 
@@ -27,10 +28,18 @@ pub(super) struct Place {
     pub(super) name: &'static str,
     pub(super) address: SocketAddr,
     process: Process,
+    client: reqwest::Client,
+    runtime: Runtime,
     _dir: TempDir,
 }
 
 impl Place {
+    fn new(name: &'static str, port: u16, process: Process, dir: TempDir) -> Result<Self> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { name, address: (Ipv4Addr::LOCALHOST, port).into(), process, client, runtime, _dir: dir })
+    }
+
     /// `acteon dev`.
     pub(super) fn embedded(partitions: i32) -> Result<Self> {
         let dir = TempDir::with_prefix("acteon-bench-")?;
@@ -41,50 +50,45 @@ impl Place {
             .arg("--data-dir")
             .arg(dir.path().join("data"))
             .start()?;
-        Ok(Self { name: "embedded broker", address: (Ipv4Addr::LOCALHOST, port).into(), process, _dir: dir })
+        Self::new("embedded broker", port, process, dir)
     }
 
     /// `acteon run` with all roles, on Kafka.
     pub(super) fn kafka(broker: &Kafka, partitions: i32) -> Result<Self> {
-        let dir = TempDir::with_prefix("acteon-bench-")?;
-        let kafka = format!("[kafka]\n\"bootstrap.servers\" = \"{}\"\n", broker.bootstrap());
-        let port = configure(dir.path(), &kafka, "http", partitions)?;
+        let (dir, port) = on_kafka(broker, partitions)?;
         let config = dir.path().join("acteon.toml");
         let mut apply = Process::command(acteon_bin()?).args(["topology", "apply", "-c"]).arg(&config).start()?;
         let status = apply.wait(TIMEOUT)?;
         ensure!(status.success(), "`acteon topology apply` failed:\n{}", apply.tail());
         let process = Process::command(acteon_bin()?).args(["run", "-c"]).arg(&config).start()?;
-        Ok(Self { name: "Apache Kafka", address: (Ipv4Addr::LOCALHOST, port).into(), process, _dir: dir })
+        Self::new("Apache Kafka", port, process, dir)
     }
 
     /// One more gateway on what [`Place::kafka`] left behind, with nothing of its own.
     pub(super) fn gateway(broker: &Kafka, partitions: i32) -> Result<Self> {
-        let dir = TempDir::with_prefix("acteon-bench-")?;
-        let kafka = format!("[kafka]\n\"bootstrap.servers\" = \"{}\"\n", broker.bootstrap());
-        let port = configure(dir.path(), &kafka, "http", partitions)?;
+        let (dir, port) = on_kafka(broker, partitions)?;
         let config = dir.path().join("acteon.toml");
         let process = Process::command(acteon_bin()?).args(["run", "--roles", "gateway", "-c"]).arg(&config).start()?;
-        Ok(Self { name: "empty gateway", address: (Ipv4Addr::LOCALHOST, port).into(), process, _dir: dir })
+        Self::new("empty gateway", port, process, dir)
     }
 
     /// The value of a metric whose line begins so.
     pub(super) fn metric(&self, series: &str) -> Result<f64> {
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let url = format!("http://{}/metrics/prometheus", self.address);
-        let text = runtime.block_on(async { client.get(&url).send().await?.error_for_status()?.text().await })?;
+        let text = self.get("/metrics/prometheus")?;
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
         value.with_context(|| format!("no metric {series}"))
     }
 
+    /// The body of an answer that says that all is well.
+    fn get(&self, path: &str) -> Result<String> {
+        let request = self.client.get(format!("http://{}{path}", self.address));
+        Ok(self.runtime.block_on(async { request.send().await?.error_for_status()?.text().await })?)
+    }
+
     pub(super) fn wait_until_ready(&mut self) -> Result<()> {
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let url = format!("http://{}/ready", self.address);
         let deadline = clock::now() + TIMEOUT;
         loop {
-            let answer = runtime.block_on(client.get(&url).send());
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
+            if self.get("/ready").is_ok() {
                 return Ok(());
             }
             ensure!(self.process.is_running(), "it has ended:\n{}", self.process.tail());
@@ -124,6 +128,14 @@ impl Place {
         ensure!(status.success(), "ended with {status}:\n{}", self.process.tail());
         Ok(())
     }
+}
+
+/// A directory with configuration and rules for Kafka, and the API's port.
+fn on_kafka(broker: &Kafka, partitions: i32) -> Result<(TempDir, u16)> {
+    let dir = TempDir::with_prefix("acteon-bench-")?;
+    let kafka = format!("[kafka]\n\"bootstrap.servers\" = \"{}\"\n", broker.bootstrap());
+    let port = configure(dir.path(), &kafka, "http", partitions)?;
+    Ok((dir, port))
 }
 
 /// Writes configuration and rules into `dir`; returns the API's port.

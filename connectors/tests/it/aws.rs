@@ -10,9 +10,10 @@ mod s3;
 mod sns;
 mod sqs;
 
-use crate::bed::{Bed, PATIENCE};
+use crate::bed::{Bed, PATIENCE, ids};
 use acteon_connectors::{Connectors, ProviderConfig, ProviderSettings};
 use acteon_testkit::clock;
+use acteon_testkit::http::Receiver;
 use acteon_testkit::moto::Moto;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -158,5 +159,32 @@ fn moto() -> &'static Moto {
 
 /// Time to let something happen that shall not.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Puts in three dispatches at a time until they are one request: of the second one the first attempt fails, and is made
+/// again alone. `sent` tells which dispatches a request carries, `check` looks at the results. Returns the repetitions.
+fn repeated_alone(
+    (bed, server): (&Bed, &Receiver),
+    sent: impl Fn(&Value) -> Vec<String>,
+    check: impl Fn(&[String], &BTreeMap<String, Value>),
+) -> Vec<Value> {
+    let mut repetitions = Vec::new();
+    for round in 0..ROUNDS {
+        let (ids, before) = (ids(&format!("d{round}"), 3), server.count());
+        bed.dispatch_all("p", ids.clone());
+        check(&ids, &results(bed, 3 * (round + 1)));
+        std::thread::sleep(PAUSE);
+        let requests: Vec<Value> = server.requests()[before..].iter().map(|request| request.json().unwrap()).collect();
+        let carried: Vec<Vec<String>> = requests.iter().map(&sent).collect();
+        let times = |id: &String| carried.iter().flatten().filter(|other| *other == id).count();
+        assert_eq!([times(&ids[0]), times(&ids[1]), times(&ids[2])], [1, 2, 1], "{requests:?}");
+        let last = carried.iter().rposition(|request| request.contains(&ids[1])).unwrap();
+        assert_eq!(carried[last], [ids[1].clone()], "only what may work another time comes again");
+        repetitions.push(requests[last].clone());
+        if carried[0].len() == 3 {
+            return repetitions;
+        }
+    }
+    panic!("three dispatches at a time are one request");
+}
+
 /// Attempts to have several dispatches in one request: a batch waits but a moment for more, and a machine may be busy.
 const ROUNDS: usize = 20;

@@ -1,7 +1,7 @@
 //! What the run left behind, compared with the model, and with itself.
 
 use super::fleet::{Fleet, PARTITIONS};
-use super::life::PACE;
+use super::life::{KINDS, PACE};
 use super::log::{Log, PREFIX, TOPICS, header};
 use super::traffic::Sent;
 use acteon_core::is_expired;
@@ -36,6 +36,9 @@ pub(crate) fn judge(log: &Log, fleet: &Fleet, sent: &Sent) -> String {
     let (evidence, lives) = gather(log, now, |_, _| 1);
     let report = held(check(&evidence));
     let lives = held(life::check(&lives));
+    for kind in KINDS {
+        assert!(lives.outcomes.contains_key(kind), "the run has no `{kind}`: {lives:?}");
+    }
     let decisions: usize = report.decisions.values().sum();
     assert_eq!(decisions, sent.actions, "each action was decided");
     assert_eq!((report.rekeyed, report.dead_letters), (sent.misplaced, sent.broken));

@@ -31,7 +31,7 @@ const HORIZON_MS: i64 = 2 * 3600 * 1000;
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Outcomes of what lives for a while that each run has.
-const KINDS: [&str; 14] = [
+pub(crate) const KINDS: [&str; 14] = [
     "released_by recurring",
     "grouped",
     "released_by group",

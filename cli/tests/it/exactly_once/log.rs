@@ -181,10 +181,11 @@ impl Log {
                     Ok((_, end)) => Ok(end),
                     Err(error) => Err(format!("{topic}/{partition}: {error}")),
                 };
-                if end(&committed)? != end(&all)? {
+                let (stable, end) = (end(&committed)?, end(&all)?);
+                if stable != end {
                     return Err(format!("a transaction is open in {topic}/{partition}"));
                 }
-                ends.push(end(&all)?);
+                ends.push(end);
             }
         }
         Ok(ends)

@@ -1,5 +1,5 @@
-use super::{PAUSE, Queue, ROUNDS, body, dispatch, moto, results, sdk, start};
-use crate::bed::{PATIENCE, ids};
+use super::{Queue, body, dispatch, moto, repeated_alone, results, sdk, start};
+use crate::bed::PATIENCE;
 use acteon_testkit::http::{Receiver, Reply};
 use aws_sdk_eventbridge::types::Target;
 use serde_json::{Value, json};
@@ -58,20 +58,8 @@ fn entries_that_failed_are_repeated_alone() {
         Some(Reply::status(200).header("content-type", "application/x-amz-json-1.1").body(body))
     });
     let (bed, connectors) = start("aws-eventbridge", &server.url(), &json!({}));
-    let is_one_request = |round: usize| {
-        let ids = ids(&format!("d{round}"), 3);
-        let before = server.count();
-        bed.dispatch_all("p", ids.clone());
-        let results = results(&bed, 3 * (round + 1));
+    repeated_alone((&bed, &server), dispatches, |ids, results| {
         assert!(ids.iter().all(|id| results[id]["event_id"] == format!("e-{id}")), "{results:?}");
-        std::thread::sleep(PAUSE);
-        let requests: Vec<_> =
-            server.requests()[before..].iter().map(|request| dispatches(&request.json().unwrap())).collect();
-        let times = |id: &String| requests.iter().flatten().filter(|sent| **sent == *id).count();
-        assert_eq!([times(&ids[0]), times(&ids[1]), times(&ids[2])], [1, 2, 1], "{requests:?}");
-        assert_eq!(requests.iter().rfind(|request| request.contains(&ids[1])), Some(&vec![ids[1].clone()]));
-        requests[0].len() == 3
-    };
-    assert!((0..ROUNDS).any(is_one_request), "three dispatches at a time are one request");
+    });
     assert_eq!(connectors.stop(PATIENCE), 0);
 }

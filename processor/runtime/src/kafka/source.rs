@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -29,10 +29,8 @@ pub(crate) struct KafkaSource {
     /// question behind a fetch waits until that has data or times out.
     prober: BaseConsumer<QuietContext>,
     clock: SystemClock,
-    /// Partitions that the follower reads.
-    followed: BTreeSet<i32>,
-    /// Where [`Source::start`] began to read each partition's actions.
-    began: FxHashMap<i32, i64>,
+    /// Partitions that are read, by the follower too, and where the actions of each began.
+    started: FxHashMap<i32, i64>,
     /// How often a partition was sought once more.
     again: u32,
     topics: [String; 4],
@@ -110,8 +108,8 @@ impl KafkaSource {
             &[("isolation.level", "read_committed"), ("auto.offset.reset", "error"), ("fetch.wait.max.ms", "100")],
         )?;
         let prober = quiet(kafka, &[("isolation.level", "read_committed")])?;
-        let (followed, began) = (BTreeSet::new(), FxHashMap::default());
-        Ok(Self { actions, followers, prober, followed, began, again: 0, clock: SystemClock::default(), topics })
+        let (clock, started) = (SystemClock::default(), FxHashMap::default());
+        Ok(Self { actions, followers, prober, clock, started, again: 0, topics })
     }
 
     fn list(&self, topics: &[InTopic], partitions: &[i32]) -> TopicPartitionList {
@@ -175,7 +173,7 @@ impl Source for KafkaSource {
         }
         match self.actions.poll(wait) {
             Some(Ok(message)) => {
-                let began = self.began.get(&message.partition()).copied().unwrap_or_default();
+                let began = self.started.get(&message.partition()).copied().unwrap_or_default();
                 if message.offset() < began {
                     return self.go_on(message.partition(), began);
                 }
@@ -238,7 +236,6 @@ impl Source for KafkaSource {
         let began = self.clock.monotonic();
         let from = positions[InTopic::Actions as usize];
         let actions = self.seek(partition, from)?;
-        self.began.insert(partition, from);
         self.actions.resume(&actions).map_err(error)?;
         let sought_at = self.clock.monotonic();
         self.stop_followers(partition);
@@ -248,7 +245,7 @@ impl Source for KafkaSource {
             followers.add_partition_offset(&self.topics[topic as usize], partition, offset).map_err(error)?;
         }
         self.followers.incremental_assign(&followers).map_err(error)?;
-        self.followed.insert(partition);
+        self.started.insert(partition, from);
         tracing::trace!(partition, seek = ?sought_at - began, assign = ?self.clock.monotonic() - sought_at, "started");
         Ok(())
     }
@@ -288,7 +285,7 @@ impl KafkaSource {
     }
 
     fn stop_followers(&mut self, partition: i32) {
-        if self.followed.remove(&partition)
+        if self.started.remove(&partition).is_some()
             && let Err(error) = self.followers.incremental_unassign(&self.list(&InTopic::FOLLOWERS, &[partition]))
         {
             tracing::debug!(partition, %error, "followers not unassigned");
