@@ -5,6 +5,7 @@
 use crate::dev::Dev;
 use crate::pipeline::copy_rules;
 use crate::support::root;
+use acteon_testkit::process::Process;
 use acteon_testkit::wait_until;
 use serde_json::{Value, json};
 use std::fs;
@@ -23,9 +24,14 @@ struct Example {
 
 impl Example {
     fn start(config: &str) -> Self {
+        Self::start_with(config, str::to_owned)
+    }
+
+    /// With its rules edited.
+    fn start_with(config: &str, edit: impl Fn(&str) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let example = fs::read_to_string(root().join("examples").join(config)).unwrap();
-        copy_rules(&example, dir.path(), &|text: &str| text.to_owned());
+        copy_rules(&example, dir.path(), &edit);
         let (mut text, mut in_provider) = (String::new(), false);
         for line in example.lines() {
             if line.starts_with('[') {
@@ -195,5 +201,86 @@ fn sensor_readings_are_audited() {
     example.until(suppressed, |answer| records(answer) == 1 && answer["records"][0]["outcome"] == "suppressed");
     let fanout = r#"curl -s "http://localhost:8080/v1/audit?namespace=iot&tenant=smartbuilding-hq&provider=alert-fanout" | jq ."#;
     example.until(fanout, |answer| records(answer) == 1 && answer["records"][0]["outcome"] == "rerouted");
+    example.dev.stop();
+}
+
+/// What a stream has told so far, in order: the outcomes of actions and the states of orders.
+fn told(stream: &str) -> Vec<String> {
+    let events = stream.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+    let told = events.filter_map(|event| match event["type"].as_str()? {
+        "action_dispatched" => event["outcome"].as_object()?.keys().next().cloned(),
+        "action_status_changed" => Some(event["new_status"].as_str()?.to_owned()),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn orders_are_confirmed_shipped_delivered_streamed_and_audited() {
+    let example = Example::start_with("ecommerce-order-pipeline/acteon.toml", crate::shop::by_day);
+    // It never ends, so it is listened to beside the rest.
+    let listen = r#"curl -N "http://localhost:8080/v1/stream?namespace=ecommerce""#;
+    let line = format!("exec {}", listen.replace("localhost:8080", example.dev.http()));
+    let mut listener = Process::command("bash").args(["-c", &line]).start().unwrap();
+    assert!(wait_until(LIMIT, || !listener.stdout().is_empty()), "{}", listener.tail());
+
+    let order = |id: &str, cents: u32, country: &str| {
+        format!(
+            r#"curl -s http://localhost:8080/v1/dispatch -d '{{"namespace":"ecommerce","tenant":"acme-store",
+            "provider":"payment-gateway","action_type":"place_order",
+            "payload":{{"order_id":"{id}","total_cents":{cents},"shipping_country":"{country}"}}}}'"#
+        )
+    };
+    let placed = example.run(&order("order-lifecycle-001", 7_999, "US"));
+    assert_eq!(placed["Executed"]["status"], "success", "{placed}");
+    for (line, previous, new) in [
+        (
+            r#"curl -X PUT "http://localhost:8080/v1/events/order-lifecycle-001/transition" \
+  -H "Content-Type: application/json" \
+  -d '{"to": "confirmed", "namespace": "ecommerce", "tenant": "acme-store"}'"#,
+            "placed",
+            "confirmed",
+        ),
+        (
+            r#"curl -X PUT "http://localhost:8080/v1/events/order-lifecycle-001/transition" \
+  -H "Content-Type: application/json" \
+  -d '{"to": "shipped", "namespace": "ecommerce", "tenant": "acme-store"}'"#,
+            "confirmed",
+            "shipped",
+        ),
+        (
+            r#"curl -X PUT "http://localhost:8080/v1/events/order-lifecycle-001/transition" \
+  -H "Content-Type: application/json" \
+  -d '{"to": "delivered", "namespace": "ecommerce", "tenant": "acme-store"}'"#,
+            "shipped",
+            "delivered",
+        ),
+    ] {
+        let changed = example.run(line);
+        assert_eq!((&changed["previous_state"], &changed["new_state"]), (&json!(previous), &json!(new)), "{changed}");
+    }
+    assert!(example.run(&order("order-2", 75_000, "US"))["PendingApproval"].is_object());
+    assert!(example.run(&order("order-3", 5_000, "NK"))["Suppressed"].is_object());
+
+    let all = r#"curl -s "http://localhost:8080/v1/audit?namespace=ecommerce&tenant=acme-store&limit=50" | jq ."#;
+    example.until(all, |answer| records(answer) >= 6);
+    for (line, outcome) in [
+        (
+            r#"curl -s "http://localhost:8080/v1/audit?namespace=ecommerce&tenant=acme-store&outcome=suppressed" | jq ."#,
+            "suppressed",
+        ),
+        (
+            r#"curl -s "http://localhost:8080/v1/audit?namespace=ecommerce&tenant=acme-store&outcome=pending_approval" | jq ."#,
+            "pending_approval",
+        ),
+    ] {
+        let answer = example.until(line, |answer| records(answer) == 1);
+        assert_eq!(answer["records"][0]["outcome"], outcome, "{answer}");
+    }
+    let expected = ["Executed", "confirmed", "shipped", "delivered", "PendingApproval", "Suppressed"];
+    let heard = || told(&listener.stdout());
+    let complete = || expected.iter().all(|one| heard().iter().any(|told| told == one));
+    assert!(wait_until(LIMIT, complete), "{:?}\n{}", heard(), listener.tail());
+    listener.kill_9().unwrap();
     example.dev.stop();
 }

@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const EXAMPLE: &str = "ecommerce-order-pipeline";
 const SCOPE: &str = "namespace=ecommerce&tenant=acme-store";
 
-fn by_day(text: &str) -> String {
+pub(crate) fn by_day(text: &str) -> String {
     faster(text).replace("lt: 9", "lt: 0").replace("gte: 17", "gte: 24").replace("gte: 6", "gte: 8")
 }
 
@@ -123,12 +123,23 @@ fn the_report_is_right(stage: &Stage) {
     assert!(report.contains("with hidden fields") && !report.contains(" 0 with hidden fields"), "{report}");
 }
 
+/// Three orders, told of while they are sent.
+fn orders_are_streamed(stage: &Stage) {
+    let said = script(stage, "stream-orders", &[]);
+    let told = said.split("what the stream told").nth(1).unwrap_or_default();
+    let orders = told.lines().filter(|line| line.contains("action_dispatched") && line.contains("place_order"));
+    let orders: Vec<&str> = orders.collect();
+    assert_eq!(orders.len(), 3, "{said}");
+    assert_eq!(orders.iter().filter(|line| line.contains("deny-sanctioned-regions")).count(), 1, "{said}");
+}
+
 /// All that happens by day.
 fn a_day(stage: Stage) {
     set_up(&stage);
     orders_are_decided(&stage);
     an_order_lives(&stage);
     the_report_is_right(&stage);
+    orders_are_streamed(&stage);
     tear_down(&stage);
     stage.stop();
 }
