@@ -27,8 +27,8 @@ const BATCH: usize = 100;
 const RATES: [u32; 2] = [100, 1_000];
 /// How long each figure is measured.
 const MEASURED: Duration = Duration::from_secs(8);
-/// How long a process is warmed up before the first one.
-const WARM_UP: Duration = Duration::from_secs(4);
+/// How long full load of each kind warms a process up before the first one. A broker that was just started spends more than half a core on compiling itself; one in use has done so.
+const WARM_UP: Duration = Duration::from_secs(20);
 
 /// What becomes of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -152,8 +152,9 @@ fn catch_up(broker: &Kafka, partitions: i32) -> Result<CatchUp> {
 fn measure(mut place: Place) -> Result<Figures> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     place.wait_until_ready()?;
-    runtime.block_on(flood(&place, Kind::Decided, 1, WARM_UP))?;
-    runtime.block_on(flood(&place, Kind::Delivered, 1, WARM_UP / 4))?;
+    for kind in [Kind::Decided, Kind::Delivered] {
+        runtime.block_on(flood(&place, kind, 1, WARM_UP))?;
+    }
     let mut figures = Vec::new();
     for kind in [Kind::Decided, Kind::Delivered] {
         for rate in RATES {

@@ -19,6 +19,7 @@ mod ingest;
 mod kafka;
 mod openapi;
 mod operator;
+mod outage;
 mod patterns;
 mod pipeline;
 mod pipelines;

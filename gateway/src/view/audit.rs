@@ -44,6 +44,10 @@ pub trait AuditStore: Send + Sync {
     /// Sets the offset to read a partition on from, backwards too: for a topic that was made anew.
     fn reset_offset<'a>(&'a self, topic: &'a str, partition: i32, next: i64) -> Answer<'a, ()>;
 
+    /// Says that all is written that the log held when the store was opened: what is put off while much is written, like
+    /// indexes, is done now, which may take long. Questions come later.
+    fn filled(&self) -> Answer<'_, ()>;
+
     /// A page of records, the newest first.
     fn query(&self, query: AuditQuery) -> Answer<'_, AuditPage>;
 

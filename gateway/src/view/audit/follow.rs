@@ -50,6 +50,11 @@ impl AuditFollower {
         Ok(Self { shared, thread: Some(thread) })
     }
 
+    /// What it shares with those who want to know how far it is.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// How far it is.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -124,6 +129,11 @@ impl Following {
             if reader.reached_end() && !self.shared.has_caught_up() {
                 // What is not written yet is not there for those who ask.
                 writing.wait()?;
+                tracing::info!(
+                    topic = self.topic,
+                    "the audit view has read the log; its store is made ready for questions"
+                );
+                self.runtime.block_on(self.store.filled())?;
                 self.shared.lag(reader.lag());
                 self.shared.catches_up();
                 tracing::info!(topic = self.topic, "the audit view has caught up");

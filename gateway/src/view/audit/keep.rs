@@ -1,5 +1,6 @@
 use super::{AuditFollower, AuditStore};
 use crate::view::Progress;
+use crate::view::progress::Shared;
 use crate::{Component, clock};
 use acteon_topology::KafkaConfig;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ impl AuditView {
         sweep: Duration,
     ) -> std::io::Result<Self> {
         let follower = AuditFollower::start(kafka, topic, Arc::clone(&store))?;
-        let sweeper = tokio::spawn(keep_swept(Arc::clone(&store), sweep));
+        let sweeper = tokio::spawn(keep_swept(Arc::clone(&store), follower.shared(), sweep));
         Ok(Self { store, follower: Some(follower), sweeper: Some(sweeper) })
     }
 
@@ -66,9 +67,13 @@ impl Drop for AuditView {
     }
 }
 
-async fn keep_swept(store: Arc<dyn AuditStore>, every: Duration) {
+async fn keep_swept(store: Arc<dyn AuditStore>, following: Arc<Shared>, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
+        // Before, nobody is told of what has expired, and what it is found by may be missing.
+        if !following.has_caught_up() {
+            continue;
+        }
         let mut deleted = 0;
         loop {
             match store.expire(clock::now_ms()).await {

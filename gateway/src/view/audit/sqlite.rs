@@ -57,6 +57,16 @@ impl AuditStore for SqliteAuditStore {
         }))
     }
 
+    fn filled(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            // One by one: other writes come between them.
+            for index in schema::INDEXES {
+                self.writer.write(move |connection| Ok(connection.execute_batch(index)?)).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn query(&self, query: AuditQuery) -> Answer<'_, AuditPage> {
         Box::pin(self.readers.ask(move |reader| select::page(reader, &query)))
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::{AuditBatch, AuditEntry, AuditFilter, AuditPage, AuditQuery, AuditStore as _, SqliteAuditStore};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,13 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        let fixture = Self::empty();
+        futures::executor::block_on(fixture.store().filled()).unwrap();
+        fixture
+    }
+
+    /// One that waits to be filled.
+    pub(crate) fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut fixture = Self { store: None, directory };
         fixture.reopen();
@@ -32,6 +40,14 @@ impl Fixture {
     pub(crate) fn reopen(&mut self) {
         self.store = None;
         self.store = Some(Arc::new(SqliteAuditStore::open(&self.path()).unwrap()));
+    }
+
+    /// The names of its indexes.
+    pub(crate) fn indexes(&self) -> Vec<String> {
+        let connection = Connection::open(self.path()).unwrap();
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY 1";
+        let mut names = connection.prepare(sql).unwrap();
+        names.query_map([], |row| row.get(0)).unwrap().collect::<rusqlite::Result<_>>().unwrap()
     }
 
     pub(crate) fn store(&self) -> &Arc<SqliteAuditStore> {

@@ -117,10 +117,11 @@ fn actions(numbers: std::ops::Range<i64>) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_view_has_what_the_log_has_and_goes_on_where_it_ended() {
     let log = Log::new();
-    let mut fixture = Fixture::new();
+    let mut fixture = Fixture::empty();
     log.write(&actions(0..300));
     let follower = follow(&log, &fixture);
     let progress = until(&follower, "caught up", |progress| progress.caught_up).await;
+    assert_eq!(fixture.indexes().len(), 8, "it can be asked");
     assert_eq!(progress, Progress { caught_up: true, lag: 0, trouble: None });
     let executed = AuditFilter { outcome: Some("executed".to_owned()), ..AuditFilter::default() };
     assert_eq!(fixture.found(executed).await.len(), 300, "what was there before is there once it has caught up");

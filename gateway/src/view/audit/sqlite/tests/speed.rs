@@ -84,18 +84,23 @@ async fn each_batch(values: &[(i32, String)], mut take: impl AsyncFnMut(AuditBat
 #[tokio::test]
 #[ignore = "measures"]
 async fn speed_of_decoding_and_appending() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::empty();
     let values = values();
     let (decoding, decoding_cpu) = each_batch(&values, async |batch| drop(batch)).await;
     let (both, both_cpu) = each_batch(&values, async |batch| {
         fixture.store().append(batch).await.unwrap();
     })
     .await;
-    // Both are done at the same time when a log is followed.
+    let (began, used) = (clock::now(), cpu());
+    fixture.store().filled().await.unwrap();
+    let (indexing, indexing_cpu) = (clock::now().duration_since(began), cpu() - used);
+    // The first two are done at the same time when a log is followed.
     let records = values.len() as f64;
-    for (what, took, used) in
-        [("decoding", decoding, decoding_cpu), ("appending", both - decoding, both_cpu - decoding_cpu)]
-    {
+    for (what, took, used) in [
+        ("decoding", decoding, decoding_cpu),
+        ("appending", both - decoding, both_cpu - decoding_cpu),
+        ("indexing", indexing, indexing_cpu),
+    ] {
         let rate = records / took.as_secs_f64();
         eprintln!("{what:<9} {rate:>9.0} records/s, {:.1} CPU-µs each", used.as_secs_f64() * 1e6 / records);
     }

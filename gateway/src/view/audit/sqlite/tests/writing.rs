@@ -184,6 +184,21 @@ async fn expired_records_go_and_others_stay() {
 }
 
 #[tokio::test]
+async fn an_empty_file_gets_its_indexes_once_it_is_filled() {
+    let mut fixture = Fixture::empty();
+    for first in [0, 2] {
+        fixture.write(first, &[record("a", first, json!({})), record("b", first + 1, json!({}))]).await;
+        assert_eq!(fixture.indexes(), ["audit_record"]);
+        fixture.reopen();
+    }
+    for _ in 0..2 {
+        fixture.store().filled().await.unwrap();
+        assert_eq!(fixture.indexes().len(), 8);
+    }
+    assert_eq!(fixture.found(AuditFilter::default()).await, ["b", "a", "b", "a"]);
+}
+
+#[tokio::test]
 async fn files_that_do_not_fit_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let text = directory.path().join("text");
