@@ -25,6 +25,9 @@ const CONCURRENT: usize = 100;
 /// The providers that answer, and the one that doesn't.
 const ANSWERING: [&str; 2] = ["left", "right"];
 const HANGING: &str = "hanging";
+/// The provider that takes [`server::DISTANCE`] to answer, and its share of the dispatches.
+const DISTANT: &str = "distant";
+const DISTANT_SHARE: u32 = 8;
 /// The share of the dispatches that each provider gets beside a hanging one, and that of the hanging one.
 const SHARE: u32 = 4;
 const HANGING_SHARE: u32 = 100;
@@ -51,6 +54,10 @@ pub(crate) struct Delivery {
     connectors_per_s: f64,
     /// The latter divided by the former.
     ratio: f64,
+    /// The same of a server that takes 5 ms to answer.
+    distant_bare_per_s: f64,
+    distant_connectors_per_s: f64,
+    distant_ratio: f64,
     /// Requests a second of two providers together.
     without_hanging_per_s: f64,
     /// The same beside a third one that never answers.
@@ -63,11 +70,12 @@ pub(crate) struct Delivery {
 
 impl fmt::Display for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dispatches, bare_per_s, connectors_per_s, ratio, hanging_ratio, peak_rss_mb, .. } = self;
+        let Self { dispatches, bare_per_s, connectors_per_s, ratio, distant_ratio, hanging_ratio, peak_rss_mb, .. } =
+            self;
         write!(
             f,
             "{dispatches} dispatches delivered at {connectors_per_s:.0}/s, {bare_per_s:.0}/s by a bare client: \
-             {ratio:.2}; two providers beside a hanging one keep {hanging_ratio:.2} of their rate; peak RSS \
+             {ratio:.2}, and {distant_ratio:.2} where an answer takes 5 ms; two providers beside a hanging one keep {hanging_ratio:.2} of their rate; peak RSS \
              {peak_rss_mb:.0} MB"
         )
     }
@@ -80,23 +88,30 @@ pub(crate) fn run(broker: &Kafka, options: &Options) -> Result<Delivery> {
     let server = Server::start()?;
     let bench = Bench { broker, options, server: &server };
     bench.connectors("delivery0", &[(ANSWERING[0], dispatches.min(WARM_UP))])?;
-    let bare_per_s = bare::run(&server, dispatches, CONCURRENT)?;
+    let bare_per_s = bare::run(&server, server::ANSWER, dispatches, CONCURRENT)?;
     report::progress(&format!("the bare client: {bare_per_s:.0} requests/s"));
 
     let one = bench.connectors("delivery1", &[(ANSWERING[0], dispatches)])?;
     report::progress(&format!("the connectors: {:.0} requests/s", one.per_s));
+    let distant_share = dispatches / DISTANT_SHARE;
+    let distant_bare_per_s = bare::run(&server, server::DISTANT, distant_share, CONCURRENT)?;
+    let distant = bench.connectors("delivery4", &[(DISTANT, distant_share)])?;
+    report::progress(&format!("5 ms away: {:.0} of {distant_bare_per_s:.0} requests/s", distant.per_s));
     let share = dispatches / SHARE;
     let both = ANSWERING.map(|provider| (provider, share));
     let without = bench.connectors("delivery2", &both)?;
     let all = [both[0], both[1], (HANGING, dispatches / HANGING_SHARE)];
     let beside = bench.connectors("delivery3", &all)?;
-    let peak_rss_mb = [one.peak_rss_mb, without.peak_rss_mb, beside.peak_rss_mb].into_iter().fold(0.0, f64::max);
+    let peak_rss_mb = [&one, &distant, &without, &beside].into_iter().map(|run| run.peak_rss_mb).fold(0.0, f64::max);
     Ok(Delivery {
         dispatches,
         concurrent: CONCURRENT,
         bare_per_s,
         connectors_per_s: one.per_s,
         ratio: one.per_s / bare_per_s,
+        distant_bare_per_s,
+        distant_connectors_per_s: distant.per_s,
+        distant_ratio: distant.per_s / distant_bare_per_s,
         without_hanging_per_s: without.per_s,
         beside_hanging_per_s: beside.per_s,
         hanging_ratio: beside.per_s / without.per_s,
@@ -157,8 +172,12 @@ impl Bench<'_> {
             concat!(env!("CARGO_MANIFEST_DIR"), "/gate/rules"),
             free_port()?
         );
-        for provider in [ANSWERING[0], ANSWERING[1], HANGING] {
-            let path = if provider == HANGING { server::HANG } else { server::ANSWER };
+        for provider in [ANSWERING[0], ANSWERING[1], DISTANT, HANGING] {
+            let path = match provider {
+                HANGING => server::HANG,
+                DISTANT => server::DISTANT,
+                _ => server::ANSWER,
+            };
             text += &format!(
                 "[[providers]]\nname = \"{provider}\"\ntype = \"webhook\"\nurl = \"{}{path}\"\n\
                  max_concurrent = {CONCURRENT}\n",

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context as _, Result, ensure};
 
 use super::records;
-use super::server::{ANSWER, Server};
+use super::server::Server;
 
 /// Threads of the client, as many as the connectors have for calls.
 const THREADS: usize = 2;
 
-/// Sends `count` requests, `concurrent` at a time; returns how many a second.
-pub(super) fn run(server: &Server, count: u32, concurrent: usize) -> Result<f64> {
+/// Sends `count` requests to `path`, `concurrent` at a time; returns how many a second.
+pub(super) fn run(server: &Server, path: &str, count: u32, concurrent: usize) -> Result<f64> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let url = format!("{}{ANSWER}", server.url());
+    let url = format!("{}{path}", server.url());
     let (left, body) = (Arc::new(AtomicU32::new(count)), records::action()?);
     server.reset();
     runtime.block_on(async {

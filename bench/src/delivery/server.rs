@@ -16,6 +16,10 @@ use tokio::runtime::Runtime;
 
 /// The path of calls that are answered.
 pub(super) const ANSWER: &str = "/answer";
+/// The path of those that are answered after [`DISTANCE`].
+pub(super) const DISTANT: &str = "/distant";
+/// What a receiver somewhere near takes to answer, as it is for one in a network and not in this machine.
+pub(super) const DISTANCE: Duration = Duration::from_millis(5);
 /// The path of those that are not.
 pub(super) const HANG: &str = "/hang";
 
@@ -56,12 +60,20 @@ impl Server {
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
         let address = listener.local_addr()?;
         let counted = Arc::clone(&seen);
-        let answer = move |_body: Bytes| {
+        let reply = move || {
             counted.count();
-            std::future::ready(([(CONTENT_TYPE, "application/json")], r#"{"ok":true}"#).into_response())
+            ([(CONTENT_TYPE, "application/json")], r#"{"ok":true}"#).into_response()
         };
+        let late = reply.clone();
         let router = Router::new()
-            .route(ANSWER, post(answer))
+            .route(ANSWER, post(move |_body: Bytes| std::future::ready(reply())))
+            .route(
+                DISTANT,
+                post(async move |_body: Bytes| {
+                    tokio::time::sleep(DISTANCE).await;
+                    late()
+                }),
+            )
             .route(HANG, post(|_body: Bytes| std::future::pending::<&'static str>()));
         runtime.spawn(async move { axum::serve(listener, router).await });
         Ok(Self { address, seen, _runtime: runtime })
