@@ -93,15 +93,15 @@ impl Follower {
         })
     }
 
-    /// Starts to read partitions at offsets.
+    /// Starts to read partitions at offsets. Of a partition that the topic does not have there is nothing to read.
     ///
     /// # Errors
     /// As for [`Follower::start`].
     pub fn at(kafka: &KafkaConfig, topic: &str, places: &[(i32, i64)]) -> Result<Self, Error> {
         let consumer = consumer(kafka)?;
-        partitions(consumer.client(), kafka, topic)?;
+        let present = partitions(consumer.client(), kafka, topic)?;
         let mut start = TopicPartitionList::new();
-        for &(partition, offset) in places {
+        for &(partition, offset) in places.iter().filter(|(partition, _)| present.contains(partition)) {
             add(&mut start, kafka, topic, partition, Offset::Offset(offset))?;
         }
         Self::assign(kafka, consumer, &start)
@@ -147,6 +147,9 @@ impl Follower {
     /// # Errors
     /// The client can't go on.
     pub fn next(&mut self, timeout: Duration) -> Result<Next<'_>, Error> {
+        if self.partitions == 0 {
+            return Ok(Next::End);
+        }
         match self.consumer.poll(timeout) {
             None => Ok(Next::Nothing),
             Some(Ok(record)) => Ok(Next::Record(record)),
@@ -291,6 +294,18 @@ mod tests {
             let (_cluster, kafka) = cluster(&[late, late, late]);
             let followed = Follower::start(&kafka, TOPIC, from).map(|_| ());
             assert!(followed.is_ok(), "{from:?}: {followed:?}");
+        }
+    }
+
+    #[test]
+    fn a_partition_that_is_not_there_has_nothing_to_read() {
+        let (_cluster, kafka) = cluster(&[]);
+        for places in [&[(39_362, 5)][..], &[(0, 0), (7, 1)]] {
+            let mut follower = Follower::at(&kafka, TOPIC, places).unwrap();
+            let deadline = Deadline::after(METADATA_TIMEOUT);
+            while !matches!(follower.next(TRY_INTERVAL).unwrap(), Next::End) {
+                assert!(!deadline.left().is_zero(), "{places:?}");
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! `acteon dlq`: what could not be delivered or read is listed, sent again and dropped.
 
 use crate::dev::Dev;
+use crate::support::http;
 use acteon_testkit::http::{Receiver, Reply};
 use acteon_testkit::wait_until;
 use rdkafka::ClientConfig;
@@ -57,7 +58,13 @@ fn a_failed_dispatch_is_shown_replayed_with_its_key_and_marked() {
     let shown = dev.acteon(&["dlq", "show", id, "--json"], "");
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!((&shown["value"]["action_id"], &shown["value"]["provider"]), (&json!("a-1"), &json!("hook")));
-    assert_eq!(dev.acteon(&["dlq", "show", "0/123456"], "").code, 1);
+    for id in ["0/123456", "39362/7"] {
+        let ran = dev.acteon(&["dlq", "show", id], "");
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        assert!(ran.error().contains(&format!("there is no dead letter {id}")), "{}", ran.stderr);
+        let answer = http(dev.http(), "GET", &format!("/v1/dlq/{id}"), "");
+        assert_eq!(answer.status, 404, "{}", answer.text);
+    }
 
     receiver.respond(Reply::status(200));
     let ran = dev.acteon(&["dlq", "replay", id, "--by", "ann"], "");
