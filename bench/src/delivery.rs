@@ -31,8 +31,8 @@ const DISTANT_SHARE: u32 = 8;
 /// The share of the dispatches that each provider gets beside a hanging one, and that of the hanging one.
 const SHARE: u32 = 4;
 const HANGING_SHARE: u32 = 100;
-/// Most dispatches of a run before those that are measured. A broker that was just started spends half a core on compiling
-/// itself; one in use has done so.
+/// Most dispatches of a run before those that are measured. A broker that was just started spends half a core on
+/// compiling itself; one in use has done so.
 const WARM_UP: u32 = 300_000;
 /// Longest wait for all calls and results.
 const TIMEOUT: Duration = Duration::from_secs(900);
@@ -54,7 +54,7 @@ pub(crate) struct Delivery {
     connectors_per_s: f64,
     /// The latter divided by the former.
     ratio: f64,
-    /// The same of a server that takes 5 ms to answer.
+    /// The same of a server that takes [`server::DISTANCE`] to answer.
     distant_bare_per_s: f64,
     distant_connectors_per_s: f64,
     distant_ratio: f64,
@@ -75,8 +75,9 @@ impl fmt::Display for Delivery {
         write!(
             f,
             "{dispatches} dispatches delivered at {connectors_per_s:.0}/s, {bare_per_s:.0}/s by a bare client: \
-             {ratio:.2}, and {distant_ratio:.2} where an answer takes 5 ms; two providers beside a hanging one keep {hanging_ratio:.2} of their rate; peak RSS \
-             {peak_rss_mb:.0} MB"
+             {ratio:.2}, and {distant_ratio:.2} where an answer takes {:?}; two providers beside a hanging one keep \
+             {hanging_ratio:.2} of their rate; peak RSS {peak_rss_mb:.0} MB",
+            server::DISTANCE
         )
     }
 }
@@ -95,13 +96,14 @@ pub(crate) fn run(broker: &Kafka, options: &Options) -> Result<Delivery> {
     report::progress(&format!("the connectors: {:.0} requests/s", one.per_s));
     let distant_share = dispatches / DISTANT_SHARE;
     let distant_bare_per_s = bare::run(&server, server::DISTANT, distant_share, CONCURRENT)?;
-    let distant = bench.connectors("delivery4", &[(DISTANT, distant_share)])?;
-    report::progress(&format!("5 ms away: {:.0} of {distant_bare_per_s:.0} requests/s", distant.per_s));
+    let distant = bench.connectors("delivery2", &[(DISTANT, distant_share)])?;
+    let distance = server::DISTANCE;
+    report::progress(&format!("{distance:?} away: {:.0} of {distant_bare_per_s:.0} requests/s", distant.per_s));
     let share = dispatches / SHARE;
     let both = ANSWERING.map(|provider| (provider, share));
-    let without = bench.connectors("delivery2", &both)?;
+    let without = bench.connectors("delivery3", &both)?;
     let all = [both[0], both[1], (HANGING, dispatches / HANGING_SHARE)];
-    let beside = bench.connectors("delivery3", &all)?;
+    let beside = bench.connectors("delivery4", &all)?;
     let peak_rss_mb = [&one, &distant, &without, &beside].into_iter().map(|run| run.peak_rss_mb).fold(0.0, f64::max);
     Ok(Delivery {
         dispatches,

@@ -27,7 +27,8 @@ const BATCH: usize = 100;
 const RATES: [u32; 2] = [100, 1_000];
 /// How long each figure is measured.
 const MEASURED: Duration = Duration::from_secs(8);
-/// How long full load of each kind warms a process up before the first one. A broker that was just started spends more than half a core on compiling itself; one in use has done so.
+/// How long full load of each kind warms a process up before the first one. A broker that was just started spends more
+/// than half a core on compiling itself; one in use has done so.
 const WARM_UP: Duration = Duration::from_secs(20);
 
 /// What becomes of an action.

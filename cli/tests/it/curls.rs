@@ -79,6 +79,13 @@ impl Example {
         assert!(came, "{line}\n{last:#}");
         last
     }
+
+    /// Runs what moves an event, from a state to another.
+    #[track_caller]
+    fn moves(&self, line: &str, previous: &str, new: &str) {
+        let changed = self.run(line);
+        assert_eq!((&changed["previous_state"], &changed["new_state"]), (&json!(previous), &json!(new)), "{changed}");
+    }
 }
 
 fn records(answer: &Value) -> usize {
@@ -111,8 +118,7 @@ fn an_alert_goes_through_its_states() {
             "resolved",
         ),
     ] {
-        let changed = example.run(&line.replace("FINGERPRINT", fingerprint));
-        assert_eq!((&changed["previous_state"], &changed["new_state"]), (&json!(previous), &json!(new)), "{changed}");
+        example.moves(&line.replace("FINGERPRINT", fingerprint), previous, new);
     }
     example.dev.stop();
 }
@@ -256,8 +262,7 @@ fn orders_are_confirmed_shipped_delivered_streamed_and_audited() {
             "delivered",
         ),
     ] {
-        let changed = example.run(line);
-        assert_eq!((&changed["previous_state"], &changed["new_state"]), (&json!(previous), &json!(new)), "{changed}");
+        example.moves(line, previous, new);
     }
     assert!(example.run(&order("order-2", 75_000, "US"))["PendingApproval"].is_object());
     assert!(example.run(&order("order-3", 5_000, "NK"))["Suppressed"].is_object());

@@ -1,6 +1,6 @@
 //! `acteon dev` from start to stop, with the quickstart.
 
-use crate::support::{Ran, acteon, acteon_with, binary, http_get, root};
+use crate::support::{Ran, acteon, acteon_with, binary, http_get, listening, root};
 use acteon_testkit::process::Process;
 use acteon_testkit::wait_until;
 use serde_json::Value;
@@ -37,10 +37,10 @@ impl Dev {
             command = command.env(name, value);
         }
         let mut process = command.start().unwrap();
-        let listening = process.wait_for_line("^Listening on ", LIMIT).unwrap();
+        let http = listening(&mut process, LIMIT);
         let kafka = process.wait_for_line("^  kafka  ", LIMIT).unwrap();
         let kafka = kafka.split([' ', ',']).find(|part| part.contains(':')).unwrap().to_owned();
-        Self { process, kafka, http: listening.trim_start_matches("Listening on ").to_owned() }
+        Self { process, kafka, http }
     }
 
     /// The broker's address.

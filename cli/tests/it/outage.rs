@@ -1,6 +1,6 @@
 //! What a gateway answers while Apache Kafka is away, and that all goes on once it is back.
 
-use crate::support::{HttpAnswer, acteon, http, run};
+use crate::support::{HttpAnswer, acteon, http, listening, run};
 use acteon_testkit::kafka::Kafka;
 use acteon_testkit::wait_until;
 use serde_json::{Value, json};
@@ -52,8 +52,7 @@ fn a_dispatch_while_kafka_is_away_is_refused_and_can_be_repeated() {
     let applied = acteon(&[&["topology", "apply", "-c", config.to_str().unwrap()], &servers[..]].concat());
     assert_eq!(applied.code, 0, "{}", applied.stderr);
     let mut process = run(kafka.bootstrap(), &config, &[]);
-    let line = process.wait_for_line("^Listening on ", LIMIT).unwrap();
-    let gateway = Gateway(line.trim_start_matches("Listening on ").to_owned());
+    let gateway = Gateway(listening(&mut process, LIMIT));
     assert!(wait_until(LIMIT, || gateway.get("/ready").status == 200), "{}", process.tail());
     let before = gateway.dispatch("before");
     assert_eq!((before.status, &before.body["Suppressed"]["rule"]), (200, &json!("never")), "{}", before.text);

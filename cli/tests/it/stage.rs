@@ -2,7 +2,7 @@
 //! ask the gateways in turn.
 
 use crate::dev::Dev;
-use crate::support::{acteon, binary, http, root};
+use crate::support::{acteon, binary, http, listening, root};
 use acteon_testkit::kafka::Kafka;
 use acteon_testkit::process::Process;
 use serde_json::Value;
@@ -77,9 +77,9 @@ impl Stage {
             }
             let mut process = command.start().unwrap();
             // One behind the other: the first ones begin to read topics that have been made a moment ago.
-            let line = process.wait_for_line("^Listening on ", LIMIT).unwrap();
+            let address = listening(&mut process, LIMIT);
             if roles == "gateway" {
-                gateways.push(line.trim_start_matches("Listening on ").to_owned());
+                gateways.push(address);
             }
             processes.push(process);
         }

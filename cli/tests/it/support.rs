@@ -66,8 +66,13 @@ pub(crate) fn run(bootstrap: &str, config: &Path, environment: &[(&str, &str)]) 
         command = command.env(name, value);
     }
     let mut process = command.start().unwrap();
-    process.wait_for_line("^Listening on ", START_LIMIT).unwrap();
+    listening(&mut process, START_LIMIT);
     process
+}
+
+/// Waits until a process listens, and returns where.
+pub(crate) fn listening(process: &mut Process, limit: Duration) -> String {
+    process.wait_for_line("^Listening on ", limit).unwrap().trim_start_matches("Listening on ").to_owned()
 }
 
 impl Ran {

@@ -159,6 +159,9 @@ fn moto() -> &'static Moto {
 
 /// Time to let something happen that shall not.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Attempts to have several dispatches in one request: a batch waits but a moment for more, and a machine may be busy.
+const ROUNDS: usize = 20;
+
 /// Puts in three dispatches at a time until they are one request: of the second one the first attempt fails, and is made
 /// again alone. `sent` tells which dispatches a request carries, `check` looks at the results. Returns the repetitions.
 fn repeated_alone(
@@ -185,6 +188,3 @@ fn repeated_alone(
     }
     panic!("three dispatches at a time are one request");
 }
-
-/// Attempts to have several dispatches in one request: a batch waits but a moment for more, and a machine may be busy.
-const ROUNDS: usize = 20;

@@ -58,13 +58,7 @@ impl AuditStore for SqliteAuditStore {
     }
 
     fn filled(&self) -> Answer<'_, ()> {
-        Box::pin(async {
-            // One by one: other writes come between them.
-            for index in schema::INDEXES {
-                self.writer.write(move |connection| Ok(connection.execute_batch(index)?)).await?;
-            }
-            Ok(())
-        })
+        Box::pin(self.writer.write(|connection| Ok(connection.execute_batch(schema::INDEXES)?)))
     }
 
     fn query(&self, query: AuditQuery) -> Answer<'_, AuditPage> {

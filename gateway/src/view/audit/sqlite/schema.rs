@@ -68,15 +68,15 @@ const VERSIONS: [&str; 2] = [
 
 /// The indexes that questions and expiry need, but no write: an empty file is filled without them, since to sort many rows
 /// once takes less than to put each into its place. A file that was full before has them already.
-pub(super) const INDEXES: [&str; 7] = [
-    "CREATE INDEX IF NOT EXISTS audit_tenant ON audit (namespace, tenant, dispatched_at)",
-    "CREATE INDEX IF NOT EXISTS audit_action ON audit (action_key)",
-    "CREATE INDEX IF NOT EXISTS audit_expiry ON audit (expires_at) WHERE expires_at IS NOT NULL",
-    "CREATE INDEX IF NOT EXISTS audit_chain ON audit (chain_id, dispatched_at) WHERE chain_id IS NOT NULL",
-    "CREATE INDEX IF NOT EXISTS audit_caller ON audit (caller_id, dispatched_at) WHERE caller_id IS NOT NULL",
-    "CREATE INDEX IF NOT EXISTS audit_signer ON audit (signer_id, dispatched_at) WHERE signer_id IS NOT NULL",
-    "CREATE INDEX IF NOT EXISTS audit_kid ON audit (kid, dispatched_at) WHERE kid IS NOT NULL",
-];
+pub(super) const INDEXES: &str = "
+    CREATE INDEX IF NOT EXISTS audit_tenant ON audit (namespace, tenant, dispatched_at);
+    CREATE INDEX IF NOT EXISTS audit_action ON audit (action_key);
+    CREATE INDEX IF NOT EXISTS audit_expiry ON audit (expires_at) WHERE expires_at IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS audit_chain ON audit (chain_id, dispatched_at) WHERE chain_id IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS audit_caller ON audit (caller_id, dispatched_at) WHERE caller_id IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS audit_signer ON audit (signer_id, dispatched_at) WHERE signer_id IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS audit_kid ON audit (kid, dispatched_at) WHERE kid IS NOT NULL;
+";
 
 /// Opens the file to write, brings its tables up to this version, and makes it where it is missing.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
