@@ -12,27 +12,32 @@ use crate::metrics::Meters;
 use crate::partitions::Partitions;
 use crate::profile::{Preparation, Profiles};
 use crate::provider::Tools;
-use crate::worker::Worker;
+use crate::worker::{Queues, Worker};
 use crate::writer::Writer;
+use futures::future::{self, OptionFuture};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
 
-/// Threads that make the calls of all providers; calls wait for the network, so a few are enough.
+/// Threads that make the calls of one provider, each with a runtime of its own: tasks that stay on one thread cost it
+/// half of what they cost where they move, and what is slow in one provider's code keeps no other waiting.
 const CALL_THREADS: usize = 2;
 /// Longest time that leaving the groups may take after the calls have ended.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// A running fleet member: one consumer and one thread a provider. Dropping it abandons the calls under way.
+/// A running fleet member: for each provider one thread that reads its dispatches and [`CALL_THREADS`] that make its
+/// calls. Dropping it abandons the calls under way.
 pub struct Connectors {
     members: Vec<Member>,
     stop: Arc<Stop>,
     /// Closed when all reading threads have ended.
     ended: Receiver<()>,
-    runtime: Option<Runtime>,
+    /// Cancelled when the calls under way are no longer waited for.
+    over: CancellationToken,
     publisher: Option<Publisher>,
 }
 
@@ -80,17 +85,11 @@ impl Connectors {
     /// threads.
     pub fn start(config: &ConnectorsConfig) -> Result<Self, Error> {
         config.validate()?;
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(CALL_THREADS)
-            .thread_name("connectors")
-            .enable_all()
-            .build()
-            .map_err(|source| Error::Thread { thread: "calls".to_owned(), source })?;
         let writer = Arc::new(Writer::new(&config.kafka, &config.names)?);
         let profiles = Arc::new(Profiles::new(&config.templates)?);
         let (running, ended) = mpsc::channel();
         let mut connectors =
-            Self { members: Vec::new(), stop: Arc::default(), ended, runtime: Some(runtime), publisher: None };
+            Self { members: Vec::new(), stop: Arc::default(), ended, over: CancellationToken::new(), publisher: None };
         let circuits: BTreeMap<String, Arc<Circuit>> =
             config.providers.iter().map(|provider| (provider.name.clone(), Arc::default())).collect();
         let known = Arc::<Known>::default();
@@ -119,14 +118,15 @@ impl Connectors {
         shared: &Shared,
         running: Sender<()>,
     ) -> Result<(), Error> {
-        let Some(runtime) = &self.runtime else { return Ok(()) };
         let limits = provider.limits(&config.limits);
         let Shared { tools, profiles, circuits, known } = shared;
         let circuit = circuits.get(&provider.name).cloned().unwrap_or_default();
         let known = Arc::clone(known);
         let built = provider.settings.build(&provider.name, tools)?;
         let (meters, monitor) = (Arc::new(Meters::new(&provider.name)), Arc::new(Monitor::new(clock::now())));
-        let (queue, queued) = tokio::sync::mpsc::channel(limits.max_in_flight);
+        let (queues, queued): (Vec<_>, Vec<_>) =
+            (0..CALL_THREADS).map(|_| tokio::sync::mpsc::channel(limits.max_in_flight)).unzip();
+        let (unwritten, returned) = tokio::sync::mpsc::channel(limits.max_in_flight);
         let worker = Arc::new(Worker {
             caller: Caller::new(
                 built,
@@ -142,9 +142,15 @@ impl Connectors {
             partitions: Arc::new(Mutex::new(Partitions::default())),
             load: Arc::new(Load::new(&limits, Arc::clone(&meters))),
             lanes: provider.ordered.then(|| Mutex::new(Lanes::default())),
-            queue,
+            queues: Queues::new(queues),
+            unwritten,
         });
-        runtime.spawn(Arc::clone(&worker).run(queued));
+        let mut returned = Some(returned);
+        for queued in queued {
+            let calls = Arc::clone(&worker).run(queued);
+            let again = OptionFuture::from(returned.take().map(|returned| Arc::clone(&worker).write_again(returned)));
+            start_calls(&provider.name, async { _ = future::join(calls, again).await }, self.over.clone())?;
+        }
         let status = Arc::new(Status::default());
         let group = format!("{}.connectors.{}", config.names.prefix(), provider.name);
         let reader = Reader {
@@ -208,7 +214,6 @@ impl Connectors {
     }
 
     fn shut_down(&mut self, deadline: Instant) -> usize {
-        let Some(runtime) = self.runtime.take() else { return 0 };
         self.stop.request(deadline);
         let wait = deadline.saturating_duration_since(clock::now()) + LEAVE_TIMEOUT;
         let are_late = self.ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
@@ -220,12 +225,30 @@ impl Connectors {
             // While the calls that are given up still count as in flight.
             publisher.leave(if are_late || given_up > 0 { Leave::Unfinished } else { Leave::Clean });
         }
-        runtime.shutdown_background();
+        self.over.cancel();
         if given_up > 0 {
             tracing::warn!(dispatches = given_up, "calls given up; they will be made again");
         }
         given_up
     }
+}
+
+/// Starts a thread of one provider's calls, until `over`.
+fn start_calls(
+    provider: &str,
+    calls: impl Future<Output = ()> + Send + 'static,
+    over: CancellationToken,
+) -> Result<(), Error> {
+    let failed = |source| Error::Thread { thread: format!("calls of provider `{provider}`"), source };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    thread::Builder::new()
+        .name(format!("calls {provider}"))
+        .spawn(move || {
+            runtime.block_on(over.run_until_cancelled(calls));
+            runtime.shutdown_background();
+        })
+        .map(drop)
+        .map_err(failed)
 }
 
 impl Member {
@@ -242,9 +265,7 @@ impl Member {
 
 impl Drop for Connectors {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            self.stop.request(clock::now());
-            runtime.shutdown_background();
-        }
+        self.stop.request(clock::now());
+        self.over.cancel();
     }
 }

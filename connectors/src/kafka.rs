@@ -5,8 +5,8 @@ use crate::error::Error;
 use acteon_topology::KafkaConfig;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::KafkaError;
-use rdkafka::producer::FutureProducer;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::producer::{DeliveryResult, ProducerContext, ThreadedProducer};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,18 +69,29 @@ impl ClientContext for ProducerLog {
     }
 }
 
-/// A producer of results.
-pub(crate) type ResultProducer = FutureProducer<ProducerLog>;
+/// Who is told what has become of a record, on the producer's own thread.
+pub(crate) struct Receipt(pub(crate) Box<dyn FnOnce(KafkaResult<()>) + Send + Sync>);
 
-/// The producer's properties. Idempotent, not transactional: a second result for a dispatch is dropped by the
-/// processor, and a lost one can't be told from a call that was never made.
-pub(crate) fn producer_properties(kafka: &KafkaConfig) -> ClientConfig {
+impl ProducerContext for ProducerLog {
+    type DeliveryOpaque = Box<Receipt>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, receipt: Self::DeliveryOpaque) {
+        receipt.0(result.as_ref().map(drop).map_err(|(error, _)| error.clone()));
+    }
+}
+
+/// A producer of results.
+pub(crate) type ResultProducer = ThreadedProducer<ProducerLog>;
+
+/// The properties of a producer that waits for `linger_ms` for more to send. Idempotent, not transactional: a second
+/// result for a dispatch is dropped by the processor, and a lost one can't be told from a call that was never made.
+pub(crate) fn producer_properties(kafka: &KafkaConfig, linger_ms: u32) -> ClientConfig {
     let mut config = kafka.client();
     config
         .set("enable.idempotence", "true")
         .set("partitioner", "murmur2_random")
         .set("compression.type", "lz4")
-        .set("linger.ms", "2")
+        .set("linger.ms", linger_ms.to_string())
         .set("message.max.bytes", MESSAGE_MAX_BYTES)
         // A result waits as long as Kafka is away.
         .set("message.timeout.ms", "0");
@@ -130,7 +141,7 @@ mod tests {
     fn what_keeps_dispatches_from_being_lost_can_t_be_configured_away() {
         let kafka = KafkaConfig::new("127.0.0.1:1").with("enable.auto.commit", "true").with("client.id", "mine");
         let consumer = consumer_properties(&kafka, "g");
-        let producer = producer_properties(&kafka.with("enable.idempotence", "false"));
+        let producer = producer_properties(&kafka.with("enable.idempotence", "false"), 2);
         assert_eq!(consumer.get("enable.auto.commit"), Some("false"));
         assert_eq!(consumer.get("client.id"), Some("mine"));
         assert_eq!(producer.get("enable.idempotence"), Some("true"));

@@ -8,9 +8,11 @@ use crate::partitions::{Partitions, Slot};
 use crate::profile::Preparation;
 use crate::provider::{Call, TraceContext};
 use crate::record;
-use crate::writer::Writer;
-use acteon_schemas::Dispatch;
+use crate::writer::{ResultRecord, Writer};
+use acteon_schemas::{DeadLetterReason, Dispatch};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Message as _, OwnedMessage};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -25,8 +27,9 @@ pub(crate) struct Worker {
     pub(crate) load: Arc<Load>,
     /// Where dispatches of one key run one after the other.
     pub(crate) lanes: Option<Mutex<Lanes<Job>>>,
-    /// Records on their way to [`Worker::run`]. Holds as many as may be on the way, so that sending never waits.
-    pub(crate) queue: mpsc::Sender<Job>,
+    pub(crate) queues: Queues,
+    /// Results on their way to [`Worker::write_again`]. Holds as many as may be on the way, too.
+    pub(crate) unwritten: mpsc::Sender<Unwritten>,
 }
 
 /// A record that was taken.
@@ -35,6 +38,43 @@ pub(crate) struct Job {
     slot: Slot,
     /// Counts as load until the job ends, whichever way.
     _burden: Burden,
+}
+
+/// Records on their way to the threads that call, to each in turn. Each queue holds as many as may be on the way, so that
+/// sending never waits.
+pub(crate) struct Queues {
+    all: Vec<mpsc::Sender<Job>>,
+    next: AtomicUsize,
+}
+
+impl Queues {
+    pub(crate) fn new(all: Vec<mpsc::Sender<Job>>) -> Self {
+        Self { all, next: AtomicUsize::new(0) }
+    }
+
+    fn send(&self, job: Job) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let sent = self.all.get(number % self.all.len().max(1)).map(|queue| queue.blocking_send(job));
+        if !matches!(sent, Some(Ok(()))) {
+            // Only where the calls' runtimes have ended, and with them all of this.
+            tracing::debug!("record taken after the end");
+        }
+    }
+}
+
+/// A result that was handed to Kafka and has come back.
+pub(crate) struct Unwritten {
+    job: Job,
+    record: Arc<ResultRecord>,
+    error: KafkaError,
+}
+
+/// What comes of a job.
+enum Ended {
+    Result(ResultRecord),
+    /// There is none that could be written.
+    Unwritable(serde_json::Error),
+    Undecodable(DeadLetterReason),
 }
 
 impl Worker {
@@ -48,11 +88,8 @@ impl Worker {
             (Some(lanes), Some(key)) => lock(lanes).enter(&key, job),
             _ => Some(job),
         };
-        if let Some(job) = first
-            && self.queue.blocking_send(job).is_err()
-        {
-            // Only where the calls' runtime has ended, and with it all of this.
-            tracing::debug!("record taken after the end");
+        if let Some(job) = first {
+            self.queues.send(job);
         }
     }
 
@@ -62,7 +99,8 @@ impl Worker {
         while let Some(job) = queued.recv().await {
             let permit = self.caller.permit(&job.slot.revoked).await;
             let worker = Arc::clone(&self);
-            tokio::spawn(async move { worker.process_lane(job, permit).await });
+            // Boxed, since spawning moves what it is given several times.
+            tokio::spawn(Box::pin(async move { worker.process_lane(job, permit).await }));
         }
     }
 
@@ -79,33 +117,60 @@ impl Worker {
         }
     }
 
-    /// Works on one job. Where it is abandoned, its offset stays incomplete, and whoever has the partition next takes
-    /// the record again.
-    async fn process(&self, job: Job, permit: Option<OwnedSemaphorePermit>) {
-        if self.perform(&job, permit).await {
-            lock(&self.partitions).complete(&job.slot);
+    /// Writes results again that have come back from Kafka.
+    pub(crate) async fn write_again(self: Arc<Self>, mut unwritten: mpsc::Receiver<Unwritten>) {
+        while let Some(Unwritten { job, record, error }) = unwritten.recv().await {
+            let worker = Arc::clone(&self);
+            tokio::spawn(async move {
+                worker.writer.result(&job.message, &record, Some(error)).await;
+                lock(&worker.partitions).complete(&job.slot);
+            });
         }
     }
 
-    /// Returns whether a record about the outcome is in Kafka.
-    async fn perform(&self, job: &Job, permit: Option<OwnedSemaphorePermit>) -> bool {
+    /// Works on one job. Where it is abandoned, its offset stays incomplete, and whoever has the partition next takes
+    /// the record again.
+    async fn process(&self, job: Job, permit: Option<OwnedSemaphorePermit>) {
+        match self.perform(&job, permit).await {
+            None => return,
+            // Nothing waits for it, so the producer's own thread may do the rest.
+            Some(Ended::Result(record)) if self.lanes.is_none() => return self.hand_over(job, record),
+            Some(Ended::Result(record)) => self.writer.result(&job.message, &record, None).await,
+            Some(Ended::Unwritable(error)) => self.writer.unwritable(&job.message, &error).await,
+            Some(Ended::Undecodable(reason)) => self.writer.dead_letter(&job.message, &reason).await,
+        }
+        lock(&self.partitions).complete(&job.slot);
+    }
+
+    /// Hands a result to Kafka. Once Kafka has it, its dispatch is complete; where it comes back, it is written again.
+    fn hand_over(&self, job: Job, record: ResultRecord) {
+        let (partitions, unwritten) = (Arc::clone(&self.partitions), self.unwritten.clone());
+        let record = Arc::new(record);
+        let sent = Arc::clone(&record);
+        self.writer.hand_over(&sent, move |written| match written {
+            Ok(()) => lock(&partitions).complete(&job.slot),
+            // The channel is closed only where the calls' runtime has ended, and with it all of this.
+            Err(error) => drop(unwritten.try_send(Unwritten { job, record, error })),
+        });
+    }
+
+    /// Returns what to write of the outcome; `None` where the job was abandoned.
+    async fn perform(&self, job: &Job, permit: Option<OwnedSemaphorePermit>) -> Option<Ended> {
         if job.slot.revoked.is_cancelled() {
-            return false;
+            return None;
         }
         let value = job.message.payload().unwrap_or_default();
         let dispatch = match record::decode(value) {
             Ok(dispatch) => dispatch,
-            Err(error) => {
-                drop(permit);
-                self.writer.dead_letter(&job.message, &record::undecodable(&error)).await;
-                return true;
-            }
+            Err(error) => return Some(Ended::Undecodable(record::undecodable(&error))),
         };
         let trace = record::trace_context(&job.message);
-        let Some(delivery) = self.settle(&dispatch, &trace, permit, &job.slot.revoked).await else { return false };
+        let delivery = self.settle(&dispatch, &trace, permit, &job.slot.revoked).await?;
         let result = record::result(&dispatch, value, delivery);
-        self.writer.result(&job.message, &dispatch, &result, &trace).await;
-        true
+        Some(match ResultRecord::new(dispatch.task, &result, trace) {
+            Ok(record) => Ended::Result(record),
+            Err(error) => Ended::Unwritable(error),
+        })
     }
 
     /// Makes the calls that a dispatch asks for, or says why there are none. `None` where `abandon` was cancelled before.

@@ -1,33 +1,91 @@
 use crate::clock;
 use crate::error::Error;
-use crate::kafka::{ResultProducer, Throttle, lock, producer, producer_properties};
+use crate::kafka::{Receipt, ResultProducer, Throttle, producer, producer_properties};
 use crate::provider::TraceContext;
 use crate::record;
-use acteon_schemas::{DeadLetter, DeadLetterReason, Dispatch, ProviderResult, headers, tenant_key};
+use acteon_schemas::{DeadLetter, DeadLetterReason, ProviderResult, headers, tenant_key};
 use acteon_topology::{KafkaConfig, Names};
 use rdkafka::config::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
-use rdkafka::producer::{FutureRecord, Producer as _};
-use std::sync::Mutex;
+use rdkafka::producer::{BaseRecord, Producer as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Time between two attempts to write a record.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Writes results and dead letters. A write returns when Kafka has acknowledged the record, however long that takes.
+/// How long a record waits for others to go with it, in milliseconds.
+const LINGER_MS: u32 = 2;
+/// The same while [`MANY`] are on their way. Each batch costs its client, which spins through the last millisecond, and
+/// the broker as much as several records.
+const GATHER_MS: u32 = 10;
+/// Results on their way to Kafka from which more wait for each other; fewer shall not, since somebody may wait for them.
+/// At [`LINGER_MS`] and a broker in the same network it takes some 4,000 a second to have as many.
+const MANY: usize = 16;
+
+/// Writes results and dead letters, each again and again until Kafka has it.
 pub(crate) struct Writer {
     results: String,
     dlq: String,
-    properties: ClientConfig,
-    producer: Mutex<Current>,
+    prompt: Replaceable,
+    gathering: Replaceable,
+    /// Results that were handed over and of which nothing was heard yet.
+    on_the_way: Arc<AtomicUsize>,
     throttle: Throttle,
 }
 
-/// The producer in use; a fatal error ends it and another one takes its place.
-struct Current {
-    number: u64,
-    producer: ResultProducer,
+/// A producer; a fatal error ends it and another one takes its place.
+struct Replaceable {
+    properties: ClientConfig,
+    current: RwLock<ResultProducer>,
+}
+
+impl Replaceable {
+    fn new(properties: ClientConfig) -> Result<Self, Error> {
+        Ok(Self { current: RwLock::new(producer(&properties)?), properties })
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, ResultProducer> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a new one in place of one that has failed for good.
+    fn replace_failed(&self) {
+        if self.current().client().fatal_error().is_none() {
+            return;
+        }
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let Some((code, reason)) = current.client().fatal_error() else { return };
+        tracing::warn!(%code, reason, "producer has failed for good; making another");
+        let failed = match producer(&self.properties) {
+            Ok(producer) => std::mem::replace(&mut *current, producer),
+            // The next attempt to write comes here again.
+            Err(error) => return tracing::warn!(%error, "no producer yet"),
+        };
+        drop(current);
+        // What it still has comes back, each record to who is told of it.
+        drop(failed);
+    }
+}
+
+/// What became of a dispatch, as it is written for the task that waits for it.
+pub(crate) struct ResultRecord {
+    task: i32,
+    key: String,
+    value: Vec<u8>,
+    trace: TraceContext,
+}
+
+impl ResultRecord {
+    /// # Errors
+    /// It can't be written as JSON.
+    pub(crate) fn new(task: i32, result: &ProviderResult<'_>, trace: TraceContext) -> serde_json::Result<Self> {
+        let key = tenant_key(&result.namespace, &result.tenant);
+        Ok(Self { task, key, value: serde_json::to_vec(result)?, trace })
+    }
 }
 
 /// A record that Kafka will never take.
@@ -41,52 +99,53 @@ struct Outgoing<'a> {
     partition: Option<i32>,
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
-    headers: OwnedHeaders,
+    headers: &'a [(&'a str, &'a str)],
 }
 
 impl Writer {
     pub(crate) fn new(kafka: &KafkaConfig, names: &Names) -> Result<Self, Error> {
-        let properties = producer_properties(kafka);
-        let producer = producer(&properties)?;
         Ok(Self {
             results: names.results().to_owned(),
             dlq: names.dlq().to_owned(),
-            properties,
-            producer: Mutex::new(Current { number: 0, producer }),
+            prompt: Replaceable::new(producer_properties(kafka, LINGER_MS))?,
+            gathering: Replaceable::new(producer_properties(kafka, GATHER_MS))?,
+            on_the_way: Arc::default(),
             throttle: Throttle::default(),
         })
     }
 
-    /// Writes a result to the partition of the task that waits for it. A result that Kafka won't take (no such
-    /// partition, too large) makes a dead letter of the dispatch.
-    pub(crate) async fn result(
-        &self,
-        message: &OwnedMessage,
-        dispatch: &Dispatch<'_>,
-        result: &ProviderResult<'_>,
-        trace: &TraceContext,
-    ) {
-        let value = match serde_json::to_vec(result) {
-            Ok(value) => value,
-            Err(error) => return self.unwritable(message, &error).await,
-        };
-        let key = tenant_key(&result.namespace, &result.tenant);
-        let mut list = vec![(headers::TYPE, "provider_result")];
-        list.extend(trace.traceparent.as_deref().map(|value| ("traceparent", value)));
-        list.extend(trace.tracestate.as_deref().map(|value| ("tracestate", value)));
-        let record = Outgoing {
-            topic: &self.results,
-            partition: Some(dispatch.task),
-            key: Some(key.as_bytes()),
-            value: Some(&value),
-            headers: to_headers(list),
-        };
-        if let Err(error) = self.write(record).await {
+    /// Hands a result to a producer once; `told` learns on the producer's thread whether Kafka has it.
+    pub(crate) fn hand_over(&self, record: &ResultRecord, told: impl FnOnce(KafkaResult<()>) + Send + Sync + 'static) {
+        let on_the_way = Arc::clone(&self.on_the_way);
+        let are_many = on_the_way.fetch_add(1, Ordering::Relaxed) >= MANY;
+        let producer = if are_many { &self.gathering } else { &self.prompt };
+        send(&producer.current(), &self.outgoing(record, &headers_of(&record.trace)), move |result| {
+            on_the_way.fetch_sub(1, Ordering::Relaxed);
+            told(result);
+        });
+    }
+
+    /// Writes a result to the partition of the task that waits for it; where it was tried before, after `failure`. A
+    /// result that Kafka won't take (no such partition, too large) makes a dead letter of the dispatch.
+    pub(crate) async fn result(&self, message: &OwnedMessage, record: &ResultRecord, failure: Option<KafkaError>) {
+        let headers = headers_of(&record.trace);
+        if let Err(error) = self.write(&self.outgoing(record, &headers), failure).await {
             self.unwritable(message, &error).await;
         }
     }
 
-    async fn unwritable(&self, message: &OwnedMessage, error: &(dyn std::error::Error + Sync)) {
+    fn outgoing<'a>(&'a self, record: &'a ResultRecord, headers: &'a [(&'a str, &'a str)]) -> Outgoing<'a> {
+        Outgoing {
+            topic: &self.results,
+            partition: Some(record.task),
+            key: Some(record.key.as_bytes()),
+            value: Some(&record.value),
+            headers,
+        }
+    }
+
+    /// Makes a dead letter of a dispatch that was called for, whose result can't be written.
+    pub(crate) async fn unwritable(&self, message: &OwnedMessage, error: &(dyn std::error::Error + Sync)) {
         tracing::error!(source = %record::source(message), %error, "result can't be written");
         let text = format!("the provider was called, but the result can't be written: {error}");
         self.dead_letter(message, &DeadLetterReason { code: "RESULT_REFUSED".to_owned(), message: text }).await;
@@ -97,15 +156,10 @@ impl Writer {
     pub(crate) async fn dead_letter(&self, message: &OwnedMessage, reason: &DeadLetterReason) {
         let source = record::source(message);
         let list = DeadLetter::to_headers(&source, reason, clock::unix_ms());
+        let headers: Vec<_> = list.iter().map(|(name, value)| (*name, value.as_str())).collect();
         for value in [message.payload(), None] {
-            let record = Outgoing {
-                topic: &self.dlq,
-                partition: None,
-                key: message.key(),
-                value,
-                headers: to_headers(list.iter().map(|(name, value)| (*name, value.as_str()))),
-            };
-            match self.write(record).await {
+            let record = Outgoing { topic: &self.dlq, partition: None, key: message.key(), value, headers: &headers };
+            match self.write(&record, None).await {
                 Ok(()) => {
                     tracing::warn!(%source, code = reason.code, reason = reason.message, "dispatch dead-lettered");
                     return;
@@ -116,59 +170,54 @@ impl Writer {
         tracing::error!(%source, code = reason.code, "dispatch given up; it is only in its own topic");
     }
 
-    /// Writes a record, again and again until Kafka has taken it or has said that it never will.
-    async fn write(&self, record: Outgoing<'_>) -> Result<(), Refused> {
+    /// Writes a record, again and again until Kafka has taken it or has said that it never will; after `failure`, where
+    /// it was tried before.
+    async fn write(&self, record: &Outgoing<'_>, mut failure: Option<KafkaError>) -> Result<(), Refused> {
         loop {
-            let (number, producer) = {
-                let current = lock(&self.producer);
-                (current.number, current.producer.clone())
-            };
-            let error = match send(&producer, &record).await {
-                Ok(()) => return Ok(()),
-                Err(error) if is_permanent(&error) => return Err(Refused(error)),
-                Err(error) => error,
-            };
-            if self.throttle.permits(clock::now()) {
-                tracing::warn!(topic = record.topic, %error, "record not written yet; trying again");
+            if let Some(error) = failure {
+                if is_permanent(&error) {
+                    return Err(Refused(error));
+                }
+                if self.throttle.permits(clock::now()) {
+                    tracing::warn!(topic = record.topic, %error, "record not written yet; trying again");
+                }
+                self.prompt.replace_failed();
+                self.gathering.replace_failed();
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
-            if let Some((code, reason)) = producer.client().fatal_error() {
-                tracing::warn!(%code, reason, "producer has failed for good; making another");
-                self.replace(number);
+            let (sender, receiver) = oneshot::channel();
+            let told = |result| drop(sender.send(result));
+            send(&self.prompt.current(), record, told);
+            match receiver.await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => failure = Some(error),
+                Err(_) => failure = Some(KafkaError::Canceled),
             }
-            tokio::time::sleep(RETRY_INTERVAL).await;
-        }
-    }
-
-    /// Makes a new producer in place of number `failed`, unless that was done already.
-    fn replace(&self, failed: u64) {
-        let mut current = lock(&self.producer);
-        if current.number != failed {
-            return;
-        }
-        match producer(&self.properties) {
-            Ok(producer) => *current = Current { number: failed + 1, producer },
-            // The next attempt to write comes here again.
-            Err(error) => tracing::warn!(%error, "no producer yet"),
         }
     }
 }
 
-fn to_headers<'v>(list: impl IntoIterator<Item = (&'static str, &'v str)>) -> OwnedHeaders {
-    list.into_iter()
-        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+/// The headers of a result.
+fn headers_of(trace: &TraceContext) -> Vec<(&'static str, &str)> {
+    let mut list = vec![(headers::TYPE, "provider_result")];
+    list.extend(trace.traceparent.as_deref().map(|value| ("traceparent", value)));
+    list.extend(trace.tracestate.as_deref().map(|value| ("tracestate", value)));
+    list
 }
 
-/// Sends a record once and waits for the acknowledgement.
-async fn send(producer: &ResultProducer, record: &Outgoing<'_>) -> Result<(), KafkaError> {
-    let mut future_record = FutureRecord::<[u8], [u8]>::to(record.topic).headers(record.headers.clone());
-    future_record.partition = record.partition;
-    future_record.key = record.key;
-    future_record.payload = record.value;
-    let delivery = producer.send_result(future_record).map_err(|(error, _)| error)?;
-    match delivery.await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err((error, _))) => Err(error),
-        Err(_) => Err(KafkaError::Canceled),
+/// Sends a record once; `told` learns on the producer's thread what became of it, or at once where it was not taken.
+fn send(producer: &ResultProducer, record: &Outgoing<'_>, told: impl FnOnce(KafkaResult<()>) + Send + Sync + 'static) {
+    let headers =
+        record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(*value) })
+        });
+    let mut base =
+        BaseRecord::<[u8], [u8], _>::with_opaque_to(record.topic, Box::new(Receipt(Box::new(told)))).headers(headers);
+    base.partition = record.partition;
+    base.key = record.key;
+    base.payload = record.value;
+    if let Err((error, base)) = producer.send(base) {
+        base.delivery_opaque.0(Err(error));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod client;
+mod direct;
 mod guard;
 mod settings;
 mod status;

@@ -2,6 +2,7 @@
 
 use crate::bed::{Bed, PATIENCE, Read, broker_config, dispatch, ids, webhook, webhook_with};
 use acteon_broker::{Broker, Config};
+use acteon_connectors::Connectors;
 use acteon_testkit::free_port;
 use acteon_testkit::http::{Receiver, Reply};
 use rdkafka::producer::Producer as _;
@@ -116,4 +117,19 @@ fn kafka_may_come_late_and_go_away() {
     assert!(acteon_testkit::wait_until(PATIENCE, || trouble().is_none()), "{:?}", trouble());
     assert_eq!(connectors.stop(PATIENCE), 0);
     broker.shutdown();
+}
+
+#[test]
+fn a_result_that_comes_back_is_written_again() {
+    let (bed, receiver) = (Bed::new(&["hook"]), Receiver::start().unwrap());
+    let mut config = bed.config(vec![webhook("hook", &receiver.url())]);
+    // A client that takes no second record before the first is acknowledged.
+    config.kafka = config.kafka.with("queue.buffering.max.messages", "1");
+    let connectors = Connectors::start(&config).unwrap();
+    bed.dispatch_all("hook", ids("d", 20));
+    let found: BTreeSet<String> = bed.results(20).iter().map(Read::dispatch_id).collect();
+    assert_eq!(found, ids("d", 20).into_iter().collect());
+    assert_eq!(connectors.stop(PATIENCE), 0);
+    assert_eq!(bed.committed("hook"), Some(7));
+    assert_eq!(receiver.count(), 20);
 }

@@ -6,11 +6,16 @@ use crate::clock;
 use crate::provider::{Outcome, code};
 use acteon_schemas::{ProviderResponse, ResponseStatus, check_depth};
 use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::Body;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderName, RETRY_AFTER};
 use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 /// Longest response body that is read; a longer one is cut off and done without.
@@ -91,22 +96,25 @@ impl Response {
 }
 
 impl Failure {
-    /// Reads the client's error.
-    pub(super) fn of(error: reqwest::Error) -> Self {
-        if let Some(refused) = guard::refusal(&error) {
-            return Self::Refused(refused.to_string());
-        }
-        // The URL may hold a secret.
-        let error = error.without_url();
-        let cause = cause(&error);
-        if error.is_timeout() {
+    /// What is wrong with a request that could not be made. The URL, which may hold a secret, is left out.
+    pub(super) fn unsendable(error: reqwest::Error) -> Self {
+        Self::Unsendable(cause(&error.without_url()))
+    }
+
+    /// Reads the error of a connection or an exchange; `is_connect` where there was no connection.
+    pub(super) fn of(error: &(dyn Error + 'static), is_connect: bool) -> Self {
+        let is_late = |error: &(dyn Error + 'static)| {
+            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+                || error.downcast_ref().is_some_and(reqwest::Error::is_timeout)
+        };
+        if let Some(refused) = guard::refusal(error) {
+            Self::Refused(refused.to_string())
+        } else if causes(error).any(is_late) {
             Self::TimedOut
-        } else if error.is_connect() {
-            Self::NotConnected(cause)
-        } else if error.is_builder() {
-            Self::Unsendable(cause)
+        } else if is_connect {
+            Self::NotConnected(cause(error))
         } else {
-            Self::Broken(cause)
+            Self::Broken(cause(error))
         }
     }
 
@@ -122,43 +130,49 @@ impl Failure {
     }
 }
 
+/// An error and what caused it.
+pub(super) fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| Error::source(*error))
+}
+
 /// The innermost cause, which says what happened; those around it say where in the client.
-pub(super) fn cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
+pub(super) fn cause(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Reads a response within its limits.
-pub(super) async fn read(mut response: reqwest::Response) -> Answer {
-    let status = response.status().as_u16();
-    let header = |name: &HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+pub(super) async fn read<B>(response: http::Response<B>) -> Answer
+where
+    B: Body<Data = Bytes>,
+{
+    let (head, body) = response.into_parts();
+    let header = |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
     let retry_after = header(&RETRY_AFTER).and_then(|value| retry_after(value, clock::utc()));
     let headers = KEPT_HEADERS
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), header(&HeaderName::from_static(name))?.to_owned())))
         .filter(|(_, value)| value.len() <= MAX_KEPT_HEADER_BYTES)
         .collect();
-    let read = tokio::time::timeout(BODY_TIMEOUT, read_body(&mut response)).await;
+    let read = tokio::time::timeout(BODY_TIMEOUT, read_body(body)).await;
     let is_cut = !matches!(read, Ok(Ok(Some(_)) | Err(_)));
     let body = read.ok().and_then(Result::ok).flatten();
-    Answer::Response(Response { status, retry_after, headers, is_cut, body })
+    Answer::Response(Response { status: head.status.as_u16(), retry_after, headers, is_cut, body })
 }
 
 /// The body, or `None` where it is too long; an error where it breaks off. Of one that says how long it will be, nothing
 /// is read when that is too long.
-async fn read_body(response: &mut reqwest::Response) -> reqwest::Result<Option<Bytes>> {
-    if response.content_length().is_some_and(|length| length > MAX_RESPONSE_BYTES as u64) {
+async fn read_body<B: Body<Data = Bytes>>(body: B) -> Result<Option<Bytes>, B::Error> {
+    if body.size_hint().lower() > MAX_RESPONSE_BYTES as u64 {
         return Ok(None);
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+    let mut body = pin!(body);
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(part) = frame?.into_data() else { continue };
+        if whole.len() + part.len() > MAX_RESPONSE_BYTES {
             return Ok(None);
         }
-        body.extend_from_slice(&chunk);
+        whole.extend_from_slice(&part);
     }
-    Ok(Some(body.into()))
+    Ok(Some(whole.into()))
 }

@@ -1,11 +1,12 @@
 use super::answer::{self, Answer, Failure};
-use super::guard::{self, GuardedResolver};
+use super::direct::Direct;
+use super::guard;
 use super::settings::HttpSettings;
 use crate::egress::EgressPolicy;
 use crate::error::Error;
 use crate::metrics::HttpMeters;
 use crate::provider::{Call, TraceContext};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Method, Request, RequestBuilder, redirect, retry};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,29 +24,36 @@ pub(crate) const OWN_HEADERS: [&str; 6] =
 /// POST loses its body, and repeats nothing by itself, since each attempt is counted.
 #[derive(Clone)]
 pub(crate) struct Client {
+    /// Makes requests, and sends those that go through a proxy.
     inner: reqwest::Client,
+    way: Way,
     egress: Arc<EgressPolicy>,
-    /// Then the proxy resolves names, and what this machine knows of them is only a hint.
-    is_proxied: bool,
     meters: Arc<HttpMeters>,
+}
+
+/// How requests get to the receiver.
+#[derive(Clone)]
+enum Way {
+    Direct(Direct),
+    /// Through a proxy, which resolves names: what this machine knows of them is only a hint.
+    Proxied,
 }
 
 impl Client {
     pub(crate) fn new(name: &str, settings: &HttpSettings, egress: &Arc<EgressPolicy>) -> Result<Self, Error> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("acteon/", env!("CARGO_PKG_VERSION")))
+        let builder = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .connect_timeout(CONNECT_TIMEOUT);
-        let is_proxied = settings.proxy.is_some();
-        if !is_proxied {
-            builder = builder.dns_resolver(GuardedResolver(Arc::clone(egress)));
-        }
+        let way = match settings.proxy {
+            Some(_) => Way::Proxied,
+            None => Way::Direct(Direct::new(settings.tls(name)?, egress, CONNECT_TIMEOUT)),
+        };
         let inner = settings
             .apply(name, builder)?
             .build()
             .map_err(|error| Error::provider(name, "http", format!("makes no client: {}", answer::cause(&error))))?;
-        Ok(Self { inner, egress: Arc::clone(egress), is_proxied, meters: Arc::new(HttpMeters::new(name)) })
+        Ok(Self { inner, way, egress: Arc::clone(egress), meters: Arc::new(HttpMeters::new(name)) })
     }
 
     /// The beginning of a request.
@@ -58,9 +66,15 @@ impl Client {
         let Ok(key) = HeaderValue::try_from(&*call.dispatch.dispatch_id) else {
             return Answer::Failed(Failure::Unsendable("the dispatch's id can't be sent as a header".to_owned()));
         };
-        let answer = match request.headers(trace_headers(call.trace)).header(IDEMPOTENCY_KEY, key).build() {
-            Ok(request) => self.exchange(request).await,
-            Err(error) => Answer::Failed(Failure::of(error)),
+        let answer = match request.build() {
+            Ok(mut request) => {
+                let headers = request.headers_mut();
+                headers.insert(IDEMPOTENCY_KEY, key);
+                add_trace(headers, call.trace);
+                add_own(headers);
+                self.exchange(request).await
+            }
+            Err(error) => Answer::Failed(Failure::unsendable(error)),
         };
         match &answer {
             Answer::Failed(Failure::Refused(_)) => self.meters.refused.increment(1),
@@ -74,9 +88,16 @@ impl Client {
         if let Err(failure) = self.check(request.url()).await {
             return Answer::Failed(failure);
         }
-        match self.inner.execute(request).await {
-            Ok(response) => answer::read(response).await,
-            Err(error) => Answer::Failed(Failure::of(error)),
+        match &self.way {
+            Way::Direct(direct) => direct.exchange(request).await,
+            Way::Proxied => match self.inner.execute(request).await {
+                Ok(response) => answer::read(http::Response::from(response)).await,
+                Err(error) if error.is_builder() => Answer::Failed(Failure::unsendable(error)),
+                Err(error) => {
+                    let is_connect = error.is_connect();
+                    Answer::Failed(Failure::of(&error.without_url(), is_connect))
+                }
+            },
         }
     }
 
@@ -85,7 +106,7 @@ impl Client {
     async fn check(&self, url: &Url) -> Result<(), Failure> {
         let refused = |why: crate::egress::Refused| Failure::Refused(why.to_string());
         self.egress.check_literal(url).map_err(refused)?;
-        if let (true, Some(url::Host::Domain(name))) = (self.is_proxied, url.host())
+        if let (Way::Proxied, Some(url::Host::Domain(name))) = (&self.way, url.host())
             && let Ok(addresses) = guard::lookup(name).await
         {
             self.egress.admit(addresses).map_err(refused)?;
@@ -94,15 +115,19 @@ impl Client {
     }
 }
 
-/// The trace context as headers; a value that HTTP does not allow is left out.
-fn trace_headers(trace: &TraceContext) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+/// Adds the trace context; a value that HTTP does not allow is left out.
+fn add_trace(headers: &mut HeaderMap, trace: &TraceContext) {
     for (name, value) in [("traceparent", &trace.traceparent), ("tracestate", &trace.tracestate)] {
         if let Some(Ok(value)) = value.as_ref().map(HeaderValue::try_from) {
             headers.insert(name, value);
         }
     }
-    headers
+}
+
+/// Adds what every request says of its sender, where it doesn't yet.
+fn add_own(headers: &mut HeaderMap) {
+    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("acteon/", env!("CARGO_PKG_VERSION"))));
+    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
 }
 
 #[cfg(test)]
@@ -112,8 +137,10 @@ mod tests {
     #[test]
     fn a_bad_trace_context_is_left_out() {
         let trace = TraceContext { traceparent: Some("00-ab-cd-01".into()), tracestate: Some("a\nb".into()) };
-        let headers = trace_headers(&trace);
+        let mut headers = HeaderMap::new();
+        add_trace(&mut headers, &TraceContext::default());
+        assert!(headers.is_empty());
+        add_trace(&mut headers, &trace);
         assert_eq!((headers.len(), &headers["traceparent"]), (1, &HeaderValue::from_static("00-ab-cd-01")));
-        assert!(trace_headers(&TraceContext::default()).is_empty());
     }
 }

@@ -1,9 +1,15 @@
 use crate::error::Error;
 use crate::secret::{REDACTED, Secret};
 use reqwest::header::HeaderValue;
-use reqwest::{Certificate, ClientBuilder, Identity, Proxy};
+use reqwest::{ClientBuilder, Proxy};
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_platform_verifier::Verifier;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How a provider's HTTP connections are made: `[providers.http]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +42,18 @@ impl HttpSettings {
         }
     }
 
+    /// Gives the client what is set here.
+    ///
+    /// # Errors
+    /// [`Error::Provider`] with the key at fault.
+    pub(crate) fn apply(&self, name: &str, client: ClientBuilder) -> Result<ClientBuilder, Error> {
+        let client = client.tls_backend_preconfigured(self.tls(name)?);
+        Ok(match self.proxy(name)? {
+            Some(proxy) => client.proxy(proxy),
+            None => client.no_proxy(),
+        })
+    }
+
     fn proxy(&self, name: &str) -> Result<Option<Proxy>, Error> {
         let Some(proxy) = &self.proxy else { return Ok(None) };
         let refused = || bad(name, "proxy", "is not a proxy's URL; use http://host:port");
@@ -46,34 +64,45 @@ impl HttpSettings {
         Proxy::all(url).map(Some).map_err(|_| refused())
     }
 
-    /// Gives the client what is set here.
+    /// Whom connections trust, and what they show of themselves.
     ///
     /// # Errors
     /// [`Error::Provider`] with the key at fault: a file that can't be read or is not what it should be.
-    pub(crate) fn apply(&self, name: &str, mut client: ClientBuilder) -> Result<ClientBuilder, Error> {
+    pub(super) fn tls(&self, name: &str) -> Result<ClientConfig, Error> {
         self.validate(name)?;
-        client = match self.proxy(name)? {
-            Some(proxy) => client.proxy(proxy),
-            None => client.no_proxy(),
-        };
-        if let Some(path) = &self.ca_path {
-            let pem = read(name, "ca_path", path)?;
-            let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-            if certificates.is_empty() {
-                return Err(bad(name, "ca_path", &format!("names {}, which has no PEM certificates", path.display())));
+        let provider = Arc::new(default_provider());
+        let refused = |error: rustls::Error| Error::provider(name, "http", format!("has no TLS: {error}"));
+        let verifier = match &self.ca_path {
+            None => Verifier::new(Arc::clone(&provider)).map_err(refused)?,
+            Some(path) => {
+                let problem = format!("names {}, which has no PEM certificates", path.display());
+                let authorities = certificates(&read(name, "ca_path", path)?);
+                let authorities = authorities.ok_or_else(|| bad(name, "ca_path", &problem))?;
+                Verifier::new_with_extra_roots(authorities, Arc::clone(&provider)).map_err(refused)?
             }
-            client = client.tls_certs_merge(certificates);
-        }
-        if let (Some(certificate), Some(key)) = (&self.client_cert_path, &self.client_key_path) {
-            let mut pem = read(name, "client_cert_path", certificate)?;
-            pem.push(b'\n');
-            pem.extend(read(name, "client_key_path", key)?);
-            let problem = "and `client_key_path` are not a PEM certificate and its PEM key";
-            let identity = Identity::from_pem(&pem).map_err(|_| bad(name, "client_cert_path", problem))?;
-            client = client.identity(identity);
-        }
-        Ok(client)
+        };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(refused)?
+            // Dangerous is what any verifier might do; this one does what the system does.
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let (Some(certificate), Some(key)) = (&self.client_cert_path, &self.client_key_path) else {
+            return Ok(config.with_no_client_auth());
+        };
+        let (certificate, key) = (read(name, "client_cert_path", certificate)?, read(name, "client_key_path", key)?);
+        let problem = "and `client_key_path` are not a PEM certificate and its PEM key";
+        certificates(&certificate)
+            .zip(PrivateKeyDer::from_pem_slice(&key).ok())
+            .and_then(|(chain, key)| config.with_client_auth_cert(chain, key).ok())
+            .ok_or_else(|| bad(name, "client_cert_path", problem))
     }
+}
+
+/// The certificates of a PEM file; `None` where it has none.
+fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
+    (!certificates.is_empty()).then_some(certificates)
 }
 
 fn bad(name: &str, key: &str, problem: &str) -> Error {
@@ -143,7 +172,7 @@ mod tests {
             ),
         ];
         for (settings, key, part) in cases {
-            let error = settings.apply("hook", reqwest::Client::builder()).unwrap_err().to_string();
+            let error = settings.tls("hook").unwrap_err().to_string();
             for part in ["provider `hook`", key, part] {
                 assert!(error.contains(part), "{error} lacks {part}");
             }
