@@ -12,15 +12,14 @@ use crate::metrics::Meters;
 use crate::partitions::Partitions;
 use crate::profile::{Preparation, Profiles};
 use crate::provider::Tools;
-use crate::worker::{Queues, Worker};
+use crate::worker::Worker;
 use crate::writer::Writer;
-use futures::future::{self, OptionFuture};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
 /// Threads that make the calls of one provider, each with a runtime of its own: tasks that stay on one thread cost it
@@ -124,8 +123,7 @@ impl Connectors {
         let known = Arc::clone(known);
         let built = provider.settings.build(&provider.name, tools)?;
         let (meters, monitor) = (Arc::new(Meters::new(&provider.name)), Arc::new(Monitor::new(clock::now())));
-        let (queues, queued): (Vec<_>, Vec<_>) =
-            (0..CALL_THREADS).map(|_| tokio::sync::mpsc::channel(limits.max_in_flight)).unzip();
+        let (queue, queued) = tokio::sync::mpsc::channel(limits.max_in_flight);
         let (unwritten, returned) = tokio::sync::mpsc::channel(limits.max_in_flight);
         let worker = Arc::new(Worker {
             caller: Caller::new(
@@ -142,15 +140,16 @@ impl Connectors {
             partitions: Arc::new(Mutex::new(Partitions::default())),
             load: Arc::new(Load::new(&limits, Arc::clone(&meters))),
             lanes: provider.ordered.then(|| Mutex::new(Lanes::default())),
-            queues: Queues::new(queues),
+            queue,
             unwritten,
         });
-        let mut returned = Some(returned);
-        for queued in queued {
-            let calls = Arc::clone(&worker).run(queued);
-            let again = OptionFuture::from(returned.take().map(|returned| Arc::clone(&worker).write_again(returned)));
-            start_calls(&provider.name, async { _ = future::join(calls, again).await }, self.over.clone())?;
+        let first = start_calls(&provider.name, self.over.clone())?;
+        let mut threads = vec![first.clone()];
+        for _ in 1..CALL_THREADS {
+            threads.push(start_calls(&provider.name, self.over.clone())?);
         }
+        first.spawn(Arc::clone(&worker).run(queued, threads));
+        first.spawn(Arc::clone(&worker).write_again(returned));
         let status = Arc::new(Status::default());
         let group = format!("{}.connectors.{}", config.names.prefix(), provider.name);
         let reader = Reader {
@@ -234,21 +233,18 @@ impl Connectors {
 }
 
 /// Starts a thread of one provider's calls, until `over`.
-fn start_calls(
-    provider: &str,
-    calls: impl Future<Output = ()> + Send + 'static,
-    over: CancellationToken,
-) -> Result<(), Error> {
+fn start_calls(provider: &str, over: CancellationToken) -> Result<Handle, Error> {
     let failed = |source| Error::Thread { thread: format!("calls of provider `{provider}`"), source };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let handle = runtime.handle().clone();
     thread::Builder::new()
         .name(format!("calls {provider}"))
         .spawn(move || {
-            runtime.block_on(over.run_until_cancelled(calls));
+            runtime.block_on(over.cancelled());
             runtime.shutdown_background();
         })
-        .map(drop)
-        .map_err(failed)
+        .map_err(failed)?;
+    Ok(handle)
 }
 
 impl Member {

@@ -12,8 +12,8 @@ use crate::writer::{ResultRecord, Writer};
 use acteon_schemas::{DeadLetterReason, Dispatch};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Message as _, OwnedMessage};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,8 @@ pub(crate) struct Worker {
     pub(crate) load: Arc<Load>,
     /// Where dispatches of one key run one after the other.
     pub(crate) lanes: Option<Mutex<Lanes<Job>>>,
-    pub(crate) queues: Queues,
+    /// Records on their way to [`Worker::run`]. Holds as many as may be on the way, so that sending never waits.
+    pub(crate) queue: mpsc::Sender<Job>,
     /// Results on their way to [`Worker::write_again`]. Holds as many as may be on the way, too.
     pub(crate) unwritten: mpsc::Sender<Unwritten>,
 }
@@ -38,28 +39,6 @@ pub(crate) struct Job {
     slot: Slot,
     /// Counts as load until the job ends, whichever way.
     _burden: Burden,
-}
-
-/// Records on their way to the threads that call, to each in turn. Each queue holds as many as may be on the way, so that
-/// sending never waits.
-pub(crate) struct Queues {
-    all: Vec<mpsc::Sender<Job>>,
-    next: AtomicUsize,
-}
-
-impl Queues {
-    pub(crate) fn new(all: Vec<mpsc::Sender<Job>>) -> Self {
-        Self { all, next: AtomicUsize::new(0) }
-    }
-
-    fn send(&self, job: Job) {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let sent = self.all.get(number % self.all.len().max(1)).map(|queue| queue.blocking_send(job));
-        if !matches!(sent, Some(Ok(()))) {
-            // Only where the calls' runtimes have ended, and with them all of this.
-            tracing::debug!("record taken after the end");
-        }
-    }
 }
 
 /// A result that was handed to Kafka and has come back.
@@ -88,19 +67,23 @@ impl Worker {
             (Some(lanes), Some(key)) => lock(lanes).enter(&key, job),
             _ => Some(job),
         };
-        if let Some(job) = first {
-            self.queues.send(job);
+        if let Some(job) = first
+            && self.queue.blocking_send(job).is_err()
+        {
+            // Only where the calls' runtimes have ended, and with them all of this.
+            tracing::debug!("record taken after the end");
         }
     }
 
     /// Begins the work on queued records in the order in which they were taken, each when there is leave to call: so what
-    /// is complete stays close together, and a crash brings little of it again.
-    pub(crate) async fn run(self: Arc<Self>, mut queued: mpsc::Receiver<Job>) {
-        while let Some(job) = queued.recv().await {
+    /// is complete stays close together, and a crash brings little of it again. Each of `threads` gets one in turn.
+    pub(crate) async fn run(self: Arc<Self>, mut queued: mpsc::Receiver<Job>, threads: Vec<Handle>) {
+        for thread in threads.iter().cycle() {
+            let Some(job) = queued.recv().await else { return };
             let permit = self.caller.permit(&job.slot.revoked).await;
             let worker = Arc::clone(&self);
             // Boxed, since spawning moves what it is given several times.
-            tokio::spawn(Box::pin(async move { worker.process_lane(job, permit).await }));
+            thread.spawn(Box::pin(async move { worker.process_lane(job, permit).await }));
         }
     }
 
