@@ -143,13 +143,8 @@ impl Connectors {
             queue,
             unwritten,
         });
-        let first = start_calls(&provider.name, self.over.clone())?;
-        let mut threads = vec![first.clone()];
-        for _ in 1..CALL_THREADS {
-            threads.push(start_calls(&provider.name, self.over.clone())?);
-        }
-        first.spawn(Arc::clone(&worker).run(queued, threads));
-        first.spawn(Arc::clone(&worker).write_again(returned));
+        let threads = (0..CALL_THREADS).map(|_| call_thread(&provider.name, self.over.clone()));
+        worker.start(threads.collect::<Result<_, _>>()?, queued, returned);
         let status = Arc::new(Status::default());
         let group = format!("{}.connectors.{}", config.names.prefix(), provider.name);
         let reader = Reader {
@@ -233,7 +228,7 @@ impl Connectors {
 }
 
 /// Starts a thread of one provider's calls, until `over`.
-fn start_calls(provider: &str, over: CancellationToken) -> Result<Handle, Error> {
+fn call_thread(provider: &str, over: CancellationToken) -> Result<Handle, Error> {
     let failed = |source| Error::Thread { thread: format!("calls of provider `{provider}`"), source };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let handle = runtime.handle().clone();

@@ -75,9 +75,21 @@ impl Worker {
         }
     }
 
+    /// Starts the work on `threads`: on what is `queued`, and on results that have `returned`.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        threads: Vec<Handle>,
+        queued: mpsc::Receiver<Job>,
+        returned: mpsc::Receiver<Unwritten>,
+    ) {
+        let Some(first) = threads.first().cloned() else { return };
+        first.spawn(Arc::clone(self).write_again(returned));
+        first.spawn(Arc::clone(self).run(queued, threads));
+    }
+
     /// Begins the work on queued records in the order in which they were taken, each when there is leave to call: so what
     /// is complete stays close together, and a crash brings little of it again. Each of `threads` gets one in turn.
-    pub(crate) async fn run(self: Arc<Self>, mut queued: mpsc::Receiver<Job>, threads: Vec<Handle>) {
+    async fn run(self: Arc<Self>, mut queued: mpsc::Receiver<Job>, threads: Vec<Handle>) {
         for thread in threads.iter().cycle() {
             let Some(job) = queued.recv().await else { return };
             let permit = self.caller.permit(&job.slot.revoked).await;
@@ -101,7 +113,7 @@ impl Worker {
     }
 
     /// Writes results again that have come back from Kafka.
-    pub(crate) async fn write_again(self: Arc<Self>, mut unwritten: mpsc::Receiver<Unwritten>) {
+    async fn write_again(self: Arc<Self>, mut unwritten: mpsc::Receiver<Unwritten>) {
         while let Some(Unwritten { job, record, error }) = unwritten.recv().await {
             let worker = Arc::clone(&self);
             tokio::spawn(async move {
