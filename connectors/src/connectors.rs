@@ -124,7 +124,7 @@ impl Connectors {
         let built = provider.settings.build(&provider.name, tools)?;
         let (meters, monitor) = (Arc::new(Meters::new(&provider.name)), Arc::new(Monitor::new(clock::now())));
         let (queue, queued) = tokio::sync::mpsc::channel(limits.max_in_flight);
-        let (unwritten, returned) = tokio::sync::mpsc::channel(limits.max_in_flight);
+        let (unwritten, returned) = tokio::sync::mpsc::channel(limits.max_in_flight.saturating_mul(2));
         let worker = Arc::new(Worker {
             caller: Caller::new(
                 built,

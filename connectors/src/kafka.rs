@@ -51,7 +51,7 @@ pub(crate) fn log(client: &str, level: RDKafkaLogLevel, facility: &str, text: &s
     }
 }
 
-/// The context of the producer.
+/// The context of a producer.
 #[derive(Debug, Default)]
 pub(crate) struct ProducerLog {
     throttle: Throttle,
@@ -69,7 +69,7 @@ impl ClientContext for ProducerLog {
     }
 }
 
-/// Who is told what has become of a record, on the producer's own thread.
+/// Who is told what has become of a record: on the producer's own thread, or on the caller's where it was not taken.
 pub(crate) struct Receipt(pub(crate) Box<dyn FnOnce(KafkaResult<()>) + Send + Sync>);
 
 impl ProducerContext for ProducerLog {

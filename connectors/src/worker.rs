@@ -14,6 +14,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Message as _, OwnedMessage};
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +30,7 @@ pub(crate) struct Worker {
     pub(crate) lanes: Option<Mutex<Lanes<Job>>>,
     /// Records on their way to [`Worker::run`]. Holds as many as may be on the way, so that sending never waits.
     pub(crate) queue: mpsc::Sender<Job>,
-    /// Results on their way to [`Worker::write_again`]. Holds as many as may be on the way, too.
+    /// Results on their way to [`Worker::write_again`]. Holds twice as many as may be on the way.
     pub(crate) unwritten: mpsc::Sender<Unwritten>,
 }
 
@@ -144,8 +145,12 @@ impl Worker {
         let sent = Arc::clone(&record);
         self.writer.hand_over(&sent, move |written| match written {
             Ok(()) => lock(&partitions).complete(&job.slot),
-            // The channel is closed only where the calls' runtime has ended, and with it all of this.
-            Err(error) => drop(unwritten.try_send(Unwritten { job, record, error })),
+            Err(error) => {
+                if let Err(TrySendError::Full(lost)) = unwritten.try_send(Unwritten { job, record, error }) {
+                    let source = record::source(&lost.job.message);
+                    tracing::error!(%source, error = %lost.error, "result not written; its dispatch comes again");
+                }
+            }
         });
     }
 

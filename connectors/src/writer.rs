@@ -66,8 +66,8 @@ impl Replaceable {
             Err(error) => return tracing::warn!(%error, "no producer yet"),
         };
         drop(current);
-        // What it still has comes back, each record to who is told of it.
-        drop(failed);
+        // What it still has comes back, each record to who is told of it; that can take it a second.
+        std::thread::spawn(move || drop(failed));
     }
 }
 
@@ -114,7 +114,7 @@ impl Writer {
         })
     }
 
-    /// Hands a result to a producer once; `told` learns on the producer's thread whether Kafka has it.
+    /// Hands a result to a producer once; `told` learns whether Kafka has it, mostly on the producer's thread.
     pub(crate) fn hand_over(&self, record: &ResultRecord, told: impl FnOnce(KafkaResult<()>) + Send + Sync + 'static) {
         let on_the_way = Arc::clone(&self.on_the_way);
         let are_many = on_the_way.fetch_add(1, Ordering::Relaxed) >= MANY;

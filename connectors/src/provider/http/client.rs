@@ -21,22 +21,16 @@ pub(crate) const OWN_HEADERS: [&str; 6] =
     ["idempotency-key", "content-length", "transfer-encoding", "connection", "traceparent", "tracestate"];
 
 /// An HTTP client that reaches only what the egress policy admits, follows no redirects, since a receiver that moves a
-/// POST loses its body, and repeats nothing by itself, since each attempt is counted.
+/// POST loses its body, and repeats nothing by itself that was begun, since each attempt is counted.
 #[derive(Clone)]
 pub(crate) struct Client {
     /// Makes requests, and sends those that go through a proxy.
     inner: reqwest::Client,
-    way: Way,
+    /// Sends all others. `None` where all go through a proxy, which resolves names: then what this machine knows of them
+    /// is only a hint.
+    direct: Option<Direct>,
     egress: Arc<EgressPolicy>,
     meters: Arc<HttpMeters>,
-}
-
-/// How requests get to the receiver.
-#[derive(Clone)]
-enum Way {
-    Direct(Direct),
-    /// Through a proxy, which resolves names: what this machine knows of them is only a hint.
-    Proxied,
 }
 
 impl Client {
@@ -45,15 +39,14 @@ impl Client {
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .connect_timeout(CONNECT_TIMEOUT);
-        let way = match settings.proxy {
-            Some(_) => Way::Proxied,
-            None => Way::Direct(Direct::new(settings.tls(name)?, egress, CONNECT_TIMEOUT)),
+        let (builder, direct) = match settings.proxy {
+            Some(_) => (settings.apply(name, builder)?, None),
+            None => (builder.no_proxy(), Some(Direct::new(settings.tls(name)?, egress, CONNECT_TIMEOUT))),
         };
-        let inner = settings
-            .apply(name, builder)?
+        let inner = builder
             .build()
             .map_err(|error| Error::provider(name, "http", format!("makes no client: {}", answer::cause(&error))))?;
-        Ok(Self { inner, way, egress: Arc::clone(egress), meters: Arc::new(HttpMeters::new(name)) })
+        Ok(Self { inner, direct, egress: Arc::clone(egress), meters: Arc::new(HttpMeters::new(name)) })
     }
 
     /// The beginning of a request.
@@ -88,9 +81,9 @@ impl Client {
         if let Err(failure) = self.check(request.url()).await {
             return Answer::Failed(failure);
         }
-        match &self.way {
-            Way::Direct(direct) => direct.exchange(request).await,
-            Way::Proxied => match self.inner.execute(request).await {
+        match &self.direct {
+            Some(direct) => direct.exchange(request).await,
+            None => match self.inner.execute(request).await {
                 Ok(response) => answer::read(http::Response::from(response)).await,
                 Err(error) if error.is_builder() => Answer::Failed(Failure::unsendable(error)),
                 Err(error) => {
@@ -106,7 +99,7 @@ impl Client {
     async fn check(&self, url: &Url) -> Result<(), Failure> {
         let refused = |why: crate::egress::Refused| Failure::Refused(why.to_string());
         self.egress.check_literal(url).map_err(refused)?;
-        if let (Way::Proxied, Some(url::Host::Domain(name))) = (&self.way, url.host())
+        if let (None, Some(url::Host::Domain(name))) = (&self.direct, url.host())
             && let Ok(addresses) = guard::lookup(name).await
         {
             self.egress.admit(addresses).map_err(refused)?;

@@ -21,8 +21,13 @@ use tower_service::Service;
 
 /// How long a connection is kept that nothing uses.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// Time between two signs of life on one, so that a firewall in between does not forget it.
+/// Time between two signs of life on one, so that a firewall in between does not forget it, or it is found to be dead.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Signs of life without an answer after which a connection is dead.
+const KEEPALIVE_RETRIES: u32 = 3;
+/// The same for what was sent and is not acknowledged.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A pool of connections to any number of receivers.
 #[derive(Clone)]
@@ -35,6 +40,12 @@ impl Direct {
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_keepalive(Some(KEEPALIVE_INTERVAL));
+        http.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+        http.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+        #[cfg(target_os = "linux")]
+        http.set_tcp_user_timeout(Some(UNACKNOWLEDGED_TIMEOUT));
+        // Shared out among a name's addresses, so that one that is silent leaves time for the next.
+        http.set_connect_timeout(Some(connect_timeout));
         let https =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())

@@ -90,10 +90,13 @@ impl HttpSettings {
         let (Some(certificate), Some(key)) = (&self.client_cert_path, &self.client_key_path) else {
             return Ok(config.with_no_client_auth());
         };
-        let (certificate, key) = (read(name, "client_cert_path", certificate)?, read(name, "client_key_path", key)?);
+        // Either file may hold the chain.
+        let mut pem = read(name, "client_cert_path", certificate)?;
+        pem.push(b'\n');
+        pem.extend(read(name, "client_key_path", key)?);
         let problem = "and `client_key_path` are not a PEM certificate and its PEM key";
-        certificates(&certificate)
-            .zip(PrivateKeyDer::from_pem_slice(&key).ok())
+        certificates(&pem)
+            .zip(PrivateKeyDer::from_pem_slice(&pem).ok())
             .and_then(|(chain, key)| config.with_client_auth_cert(chain, key).ok())
             .ok_or_else(|| bad(name, "client_cert_path", problem))
     }
