@@ -53,3 +53,15 @@ impl Error {
         Self::Provider { provider: name.to_owned(), key: key.into(), problem: problem.into() }
     }
 }
+
+/// An error and what caused it.
+pub(crate) fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The innermost cause, which says what happened; those around it say where in a library.
+pub(crate) fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    causes(error).last().unwrap_or(error)
+}

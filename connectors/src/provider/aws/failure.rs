@@ -1,4 +1,5 @@
 use crate::clock;
+use crate::error::{causes, innermost};
 use crate::provider::http::{Verdict, classify as classify_status, retry_after};
 use crate::provider::{Outcome, code};
 use aws_credential_types::provider::error::CredentialsError;
@@ -88,7 +89,7 @@ impl Failure {
     /// Why a request was not sent. A role's credentials that can't be had because nothing answers are a failure of the
     /// connection.
     fn unsent(error: &ConnectorError) -> Self {
-        let links = || std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+        let links = || causes(error);
         let connectors = || links().filter_map(|error| error.downcast_ref::<ConnectorError>());
         if connectors().any(ConnectorError::is_timeout) {
             Self::TimedOut
@@ -144,11 +145,6 @@ impl Failure {
 /// The wait that an answer asks for.
 fn wait(raw: &HttpResponse) -> Option<Duration> {
     raw.headers().get("retry-after").and_then(|value| retry_after(value, clock::utc()))
-}
-
-/// The innermost cause, which says what happened; those around it say where in the SDK.
-fn innermost<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
-    std::iter::successors(Some(error), |&error| error.source()).last().unwrap_or(error)
 }
 
 /// What a service says, in words. Its own message is passed on only where it names principals and resources: elsewhere

@@ -3,6 +3,7 @@
 use super::guard;
 use super::status::retry_after;
 use crate::clock;
+use crate::error::{causes, innermost};
 use crate::provider::{Outcome, code};
 use acteon_schemas::{ProviderResponse, ResponseStatus, check_depth};
 use bytes::Bytes;
@@ -98,7 +99,7 @@ impl Response {
 impl Failure {
     /// What is wrong with a request that could not be made. The URL, which may hold a secret, is left out.
     pub(super) fn unsendable(error: reqwest::Error) -> Self {
-        Self::Unsendable(cause(&error.without_url()))
+        Self::Unsendable(innermost(&error.without_url()).to_string())
     }
 
     /// Reads the error of a connection or an exchange; `is_connect` where there was no connection.
@@ -112,9 +113,9 @@ impl Failure {
         } else if causes(error).any(is_late) {
             Self::TimedOut
         } else if is_connect {
-            Self::NotConnected(cause(error))
+            Self::NotConnected(innermost(error).to_string())
         } else {
-            Self::Broken(cause(error))
+            Self::Broken(innermost(error).to_string())
         }
     }
 
@@ -128,16 +129,6 @@ impl Failure {
             Self::Refused(why) => Outcome::reject(code::CONFIGURATION, format!("the address is refused: {why}")),
         }
     }
-}
-
-/// An error and what caused it.
-pub(super) fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| Error::source(*error))
-}
-
-/// The innermost cause, which says what happened; those around it say where in the client.
-pub(super) fn cause(error: &(dyn Error + 'static)) -> String {
-    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Reads a response within its limits.

@@ -3,7 +3,7 @@ use super::direct::Direct;
 use super::guard;
 use super::settings::HttpSettings;
 use crate::egress::EgressPolicy;
-use crate::error::Error;
+use crate::error::{Error, innermost};
 use crate::metrics::HttpMeters;
 use crate::provider::{Call, TraceContext};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
@@ -45,7 +45,7 @@ impl Client {
         };
         let inner = builder
             .build()
-            .map_err(|error| Error::provider(name, "http", format!("makes no client: {}", answer::cause(&error))))?;
+            .map_err(|error| Error::provider(name, "http", format!("makes no client: {}", innermost(&error))))?;
         Ok(Self { inner, direct, egress: Arc::clone(egress), meters: Arc::new(HttpMeters::new(name)) })
     }
 

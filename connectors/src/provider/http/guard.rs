@@ -1,8 +1,8 @@
 //! The egress policy at the place where names become addresses, so that no other answer of the DNS comes between the
 //! check and the connection.
 
-use super::answer::causes;
 use crate::egress::{EgressPolicy, Refused};
+use crate::error::causes;
 use futures::future::BoxFuture;
 use hyper_util::client::legacy::connect::dns::Name;
 use std::error::Error;
