@@ -2,11 +2,12 @@
 
 use crate::clock;
 use crate::error::Error;
+use crate::replaceable::Replaceable;
 use acteon_topology::KafkaConfig;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::producer::{DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const WARN_INTERVAL: Duration = Duration::from_secs(5);
 /// Largest message that the client lets through, in bytes: the broker's own limit shall decide.
 pub(crate) const MESSAGE_MAX_BYTES: &str = "8000000";
+/// What the producers of results are called in the log.
+const RESULTS: &str = "results";
 
 /// Locks a mutex whose data are valid at every moment, so that a panic elsewhere doesn't spread.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -59,7 +62,7 @@ pub(crate) struct ProducerLog {
 
 impl ClientContext for ProducerLog {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        log("results", level, facility, text);
+        log(RESULTS, level, facility, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -85,7 +88,7 @@ pub(crate) type ResultProducer = ThreadedProducer<ProducerLog>;
 
 /// The properties of a producer that waits for `linger_ms` for more to send. Idempotent, not transactional: a second
 /// result for a dispatch is dropped by the processor, and a lost one can't be told from a call that was never made.
-pub(crate) fn producer_properties(kafka: &KafkaConfig, linger_ms: u32) -> ClientConfig {
+fn producer_properties(kafka: &KafkaConfig, linger_ms: u32) -> ClientConfig {
     let mut config = kafka.client();
     config
         .set("enable.idempotence", "true")
@@ -98,10 +101,11 @@ pub(crate) fn producer_properties(kafka: &KafkaConfig, linger_ms: u32) -> Client
     config
 }
 
-/// Makes a producer.
-pub(crate) fn producer(properties: &ClientConfig) -> Result<ResultProducer, Error> {
-    properties
-        .create_with_context(ProducerLog::default())
+/// Makes a producer of results that waits for `linger_ms` for more to send.
+pub(crate) fn result_producer(kafka: &KafkaConfig, linger_ms: u32) -> Result<Replaceable<ResultProducer>, Error> {
+    let properties = producer_properties(kafka, linger_ms);
+    let make = move || properties.create_with_context(ProducerLog::default());
+    Replaceable::new(RESULTS, make, |producer: &ResultProducer| producer.client().fatal_error())
         .map_err(|source| Error::Client { client: "the results".to_owned(), source })
 }
 

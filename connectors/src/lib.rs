@@ -30,6 +30,7 @@ mod profile;
 mod provider;
 mod rate;
 mod record;
+mod replaceable;
 mod secret;
 mod template;
 #[cfg(test)]

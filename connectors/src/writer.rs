@@ -1,16 +1,16 @@
 use crate::clock;
 use crate::error::Error;
-use crate::kafka::{Receipt, ResultProducer, Throttle, producer, producer_properties};
+use crate::kafka::{Receipt, ResultProducer, Throttle, result_producer};
 use crate::provider::TraceContext;
 use crate::record;
+use crate::replaceable::Replaceable;
 use acteon_schemas::{DeadLetter, DeadLetterReason, ProviderResult, headers, tenant_key};
 use acteon_topology::{KafkaConfig, Names};
-use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
-use rdkafka::producer::{BaseRecord, Producer as _};
+use rdkafka::producer::BaseRecord;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -30,45 +30,11 @@ const MANY: usize = 16;
 pub(crate) struct Writer {
     results: String,
     dlq: String,
-    prompt: Replaceable,
-    gathering: Replaceable,
+    prompt: Replaceable<ResultProducer>,
+    gathering: Replaceable<ResultProducer>,
     /// Results that were handed over and of which nothing was heard yet.
     on_the_way: Arc<AtomicUsize>,
     throttle: Throttle,
-}
-
-/// A producer; a fatal error ends it and another one takes its place.
-struct Replaceable {
-    properties: ClientConfig,
-    current: RwLock<ResultProducer>,
-}
-
-impl Replaceable {
-    fn new(properties: ClientConfig) -> Result<Self, Error> {
-        Ok(Self { current: RwLock::new(producer(&properties)?), properties })
-    }
-
-    fn current(&self) -> RwLockReadGuard<'_, ResultProducer> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes a new one in place of one that has failed for good.
-    fn replace_failed(&self) {
-        if self.current().client().fatal_error().is_none() {
-            return;
-        }
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let Some((code, reason)) = current.client().fatal_error() else { return };
-        tracing::warn!(%code, reason, "producer has failed for good; making another");
-        let failed = match producer(&self.properties) {
-            Ok(producer) => std::mem::replace(&mut *current, producer),
-            // The next attempt to write comes here again.
-            Err(error) => return tracing::warn!(%error, "no producer yet"),
-        };
-        drop(current);
-        // What it still has comes back, each record to who is told of it; that can take it a second.
-        std::thread::spawn(move || drop(failed));
-    }
 }
 
 /// What became of a dispatch, as it is written for the task that waits for it.
@@ -107,8 +73,8 @@ impl Writer {
         Ok(Self {
             results: names.results().to_owned(),
             dlq: names.dlq().to_owned(),
-            prompt: Replaceable::new(producer_properties(kafka, LINGER_MS))?,
-            gathering: Replaceable::new(producer_properties(kafka, GATHER_MS))?,
+            prompt: result_producer(kafka, LINGER_MS)?,
+            gathering: result_producer(kafka, GATHER_MS)?,
             on_the_way: Arc::default(),
             throttle: Throttle::default(),
         })

@@ -5,6 +5,7 @@ use super::settings::KafkaSettings;
 use crate::clock;
 use crate::error::Error;
 use crate::kafka::{MESSAGE_MAX_BYTES, Throttle, lock, log};
+use crate::replaceable::Replaceable;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -109,34 +110,25 @@ pub(super) struct Unwritten {
 
 /// A producer of one provider.
 pub(super) struct Producer {
-    name: String,
-    properties: ClientConfig,
-    current: Mutex<Current>,
+    current: Replaceable<FutureProducer<Context>>,
     trouble: Arc<Trouble>,
-}
-
-struct Current {
-    /// Counts the producers, so that one that has failed is replaced once.
-    number: u64,
-    producer: FutureProducer<Context>,
 }
 
 impl Producer {
     pub(super) fn new(name: &str, properties: ClientConfig) -> Result<Self, Error> {
         let trouble =
             Arc::new(Trouble { name: name.to_owned(), last: Mutex::default(), throttle: Throttle::default() });
-        let producer = properties
-            .create_with_context(Context(Arc::clone(&trouble)))
-            .map_err(|source| Error::Client { client: format!("provider `{name}`"), source })?;
-        Ok(Self { name: name.to_owned(), properties, current: Mutex::new(Current { number: 0, producer }), trouble })
+        let context = Context(Arc::clone(&trouble));
+        let make = move || properties.create_with_context(context.clone());
+        let current =
+            Replaceable::new(name, make, |producer: &FutureProducer<Context>| producer.client().fatal_error())
+                .map_err(|source| Error::Client { client: format!("provider `{name}`"), source })?;
+        Ok(Self { current, trouble })
     }
 
     /// Writes a record and waits for its acknowledgement.
     pub(super) async fn send(&self, record: &Record<'_>, value: &[u8]) -> Result<Written, Unwritten> {
-        let (number, producer) = {
-            let current = lock(&self.current);
-            (current.number, current.producer.clone())
-        };
+        let producer = self.current.current().clone();
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(value) });
@@ -155,25 +147,9 @@ impl Producer {
                 Err(_) => None,
             },
         };
-        if let Some((code, reason)) = producer.client().fatal_error() {
-            tracing::warn!(provider = self.name, %code, reason, "producer has failed for good; making another");
-            self.replace(number);
-        }
+        self.current.replace_failed();
         let trouble = *lock(&self.trouble.last);
         Err(Unwritten { code: error.and_then(|error| error.rdkafka_error_code()), trouble })
-    }
-
-    /// Makes a new producer in place of number `failed`, unless that was done already.
-    fn replace(&self, failed: u64) {
-        let mut current = lock(&self.current);
-        if current.number != failed {
-            return;
-        }
-        match self.properties.create_with_context(Context(Arc::clone(&self.trouble))) {
-            Ok(producer) => *current = Current { number: failed + 1, producer },
-            // The next call comes here again.
-            Err(error) => tracing::warn!(provider = self.name, %error, "no producer yet"),
-        }
     }
 }
 
@@ -184,6 +160,7 @@ struct Trouble {
     throttle: Throttle,
 }
 
+#[derive(Clone)]
 struct Context(Arc<Trouble>);
 
 impl ClientContext for Context {
