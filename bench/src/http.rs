@@ -19,17 +19,22 @@ use place::Place;
 
 /// Connections under full load, as those of `wrk -c 64`.
 const CONNECTIONS: usize = 64;
-/// Connections at an even rate; a request waits for a free one.
-const PACED_CONNECTIONS: u32 = 64;
+/// Connections at an even rate. A request waits for a free one, which at 1,000/s there is as long as answers take less than
+/// a quarter of a second: with fewer, it is the load's own queue that is measured.
+const PACED_CONNECTIONS: u32 = 256;
 /// Actions of a batch.
 const BATCH: usize = 100;
 /// Even rates, in actions a second.
 const RATES: [u32; 2] = [100, 1_000];
 /// How long each figure is measured.
 const MEASURED: Duration = Duration::from_secs(8);
-/// How long full load of each kind warms a process up before the first one. A broker that was just started spends more
-/// than half a core on compiling itself; one in use has done so.
-const WARM_UP: Duration = Duration::from_secs(20);
+/// Full load of each kind warms a process up before it is measured, for this long at a time, until it has stopped gaining: a
+/// broker that was just started spends more than half a core on compiling itself, on two cores for minutes.
+const WARM_UP: Duration = Duration::from_secs(10);
+/// Most times that it does.
+const WARM_UPS: usize = 15;
+/// What a time must gain on the best one before it for another one to follow.
+const GAIN: f64 = 1.03;
 
 /// What becomes of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -154,7 +159,7 @@ fn measure(mut place: Place) -> Result<Figures> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     place.wait_until_ready()?;
     for kind in [Kind::Decided, Kind::Delivered] {
-        runtime.block_on(flood(&place, kind, 1, WARM_UP))?;
+        runtime.block_on(warm_up(&place, kind))?;
     }
     let mut figures = Vec::new();
     for kind in [Kind::Decided, Kind::Delivered] {
@@ -175,6 +180,20 @@ fn measure(mut place: Place) -> Result<Figures> {
     report::progress(&format!("{}, batches: {:.0} actions/s", place.name, batches.actions_per_s));
     place.stop()?;
     Ok(Figures { paced: figures, single, batches })
+}
+
+/// Full load until it is answered no faster than before.
+async fn warm_up(place: &Place, kind: Kind) -> Result<()> {
+    let mut best = 0.0;
+    for _ in 0..WARM_UPS {
+        let rate = flood(place, kind, 1, WARM_UP).await?.actions_per_s;
+        report::progress(&format!("{}, {} while it warms up: {rate:.0} actions/s", place.name, kind.action_type()));
+        if rate < best * GAIN {
+            break;
+        }
+        best = rate;
+    }
+    Ok(())
 }
 
 /// Sends one action after the other at an even rate, whether or not those before are answered. Times count from when an

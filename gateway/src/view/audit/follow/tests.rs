@@ -1,7 +1,7 @@
 //! The follower on the embedded broker.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::AuditFollower;
+use super::{AuditFollower, GATHER, GATHER_BEHIND, GATHER_MANY, MANY, patience_after};
 use crate::view::Progress;
 use crate::view::audit::testing::{Fixture, TOPIC, done, record, sent};
 use crate::view::audit::{AuditFilter, AuditQuery, AuditStore};
@@ -190,4 +190,17 @@ async fn an_empty_log_is_caught_up_and_what_can_not_be_read_holds_nothing_up() {
     log.write(&[json!("no record"), json!({}), json!([]), record("a", 1, json!({}))]);
     until(&follower, "caught up", |progress| progress.caught_up).await;
     assert_eq!(fixture.found(AuditFilter::default()).await, ["a"]);
+}
+
+#[test]
+fn records_gather_for_longer_while_many_come() {
+    for (records, has_caught_up, patience) in [
+        (0, true, GATHER),
+        (MANY - 1, true, GATHER),
+        (MANY, true, GATHER_MANY),
+        (0, false, GATHER_BEHIND),
+        (MANY, false, GATHER_BEHIND),
+    ] {
+        assert_eq!(patience_after(records, has_caught_up), patience, "{records} {has_caught_up}");
+    }
 }
