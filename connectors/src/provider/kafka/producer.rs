@@ -128,7 +128,6 @@ impl Producer {
 
     /// Writes a record and waits for its acknowledgement.
     pub(super) async fn send(&self, record: &Record<'_>, value: &[u8]) -> Result<Written, Unwritten> {
-        let producer = self.current.current().clone();
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: Some(value) });
@@ -136,7 +135,9 @@ impl Producer {
         let mut outgoing = FutureRecord::<str, [u8]>::to(&record.topic).payload(value).headers(headers);
         outgoing.partition = record.partition;
         outgoing.key = record.key.as_deref();
-        let error = match producer.send_result(outgoing) {
+        // Nobody holds a producer while it waits: one that has failed would be dropped here, on a call's thread.
+        let sent = self.current.current().send_result(outgoing);
+        let error = match sent {
             Err((error, _)) => Some(error),
             Ok(delivery) => match delivery.await {
                 Ok(Ok(delivery)) => {
