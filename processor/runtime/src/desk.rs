@@ -1,14 +1,15 @@
 mod firing;
+mod sending;
 
 use crate::clock::Clock;
 use crate::commit::Transaction;
-use crate::log::{InRecord, InTopic, LogError, OutRecord, OutTopic, SendError, Sink, Tag};
+use crate::log::{InRecord, InTopic, LogError, Sink};
 use crate::metrics::Tally;
 use crate::outbox::{Origin, Outbox};
 use crate::store::Store;
 use crate::task::{Phase, Task};
 use crate::worker::{Trouble, WorkerConfig};
-use acteon_core::{Definitions, Effects, Input, InputKind, StateError, StepError, Stepped, keys, step};
+use acteon_core::{Definitions, Effects, Input, InputKind, StateError, StepError, Stepped, step};
 use acteon_schemas::{Coordinates, DeadLetterReason, MAX_DERIVED_BYTES, headers};
 use rustc_hash::FxHashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -162,24 +163,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             open.records += 1;
             open.bytes += bytes;
         }
-        if self.outbox.is_full() { Ok(self.hand_over()?) } else { Ok(()) }
-    }
-
-    /// Gives the producer what the outbox holds.
-    fn hand_over<G>(&mut self) -> Result<(), LogError>
-    where
-        O: Sink<G>,
-    {
-        let sink = self.sink.as_mut().ok_or_else(no_producer)?;
-        match self.outbox.send(sink) {
-            Ok(()) => Ok(()),
-            Err((_, SendError::Log(error))) => Err(error),
-            Err((number, SendError::TooLarge(reason))) => {
-                // Part of it is in the transaction: that is dropped, and the input set aside next time.
-                self.refuse(number, reason);
-                Err(LogError::Retriable("an effect is larger than the client sends".to_owned()))
-            }
-        }
+        Ok(self.send_early(partition)?)
     }
 
     /// Begins a transaction where none is open.
@@ -275,29 +259,6 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             task.apply(reached, now)?;
         }
         self.tally.committed(open, self.clock.monotonic().saturating_sub(began));
-        Ok(())
-    }
-
-    fn send_changelog<G>(&mut self) -> Result<(), LogError>
-    where
-        O: Sink<G>,
-    {
-        let Some(sink) = &mut self.sink else { return Err(no_producer()) };
-        for (partition, task) in self.tasks.iter_mut().filter(|(_, task)| task.is_touched()) {
-            task.clock.store(&mut task.overlay);
-            task.overlay.keep_step();
-            for (key, value) in task.overlay.writes() {
-                let expiring = keys::Store::of(key).is_some_and(keys::Store::is_in_expiring_changelog);
-                let topic = if expiring { OutTopic::ChangelogExpiring } else { OutTopic::Changelog };
-                let record = OutRecord { topic, partition: Some(*partition), key: Some(key), value, headers: &[] };
-                match sink.send(&record, Tag::Changelog) {
-                    Ok(()) => {}
-                    Err(SendError::Log(error)) => return Err(error),
-                    // A step that writes a key or a value near the client's limit was set aside.
-                    Err(SendError::TooLarge(reason)) => return Err(LogError::Fatal(reason)),
-                }
-            }
-        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@ use crate::overlay::Overlay;
 use crate::store::{Store, StoreError};
 use crate::timers::Timers;
 use acteon_core::{PartitionClock, is_expired, keys};
+use smallvec::SmallVec;
 
 /// Writes kept together while a task is being restored.
 const RESTORE_BATCH: usize = 1_000;
@@ -29,6 +30,10 @@ pub(crate) struct Task<S> {
     pub(crate) positions: Positions,
     /// Next offsets as committed.
     pub(crate) committed: Positions,
+    /// Whether the open transaction has its first records.
+    pub(crate) is_announced: bool,
+    /// The writes of its state among these.
+    pub(crate) announced: SmallVec<[(Vec<u8>, Option<Vec<u8>>); 2]>,
     /// Records restored since it was assigned.
     pub(crate) restored: u64,
     restore_batch: Vec<(Vec<u8>, Option<Vec<u8>>)>,
@@ -45,6 +50,8 @@ impl<S: Store> Task<S> {
             timers: Timers::new(),
             positions: Positions::default(),
             committed: Positions::default(),
+            is_announced: false,
+            announced: SmallVec::new(),
             restored: 0,
             restore_batch: Vec::new(),
             restored_clock: 0,
@@ -61,6 +68,7 @@ impl<S: Store> Task<S> {
         let earliest = self.overlay.apply(self.timers.spent(), reached, now)?;
         self.timers.applied(earliest);
         self.committed = self.positions;
+        self.forget_announced();
         Ok(())
     }
 
@@ -100,7 +108,13 @@ impl<S: Store> Task<S> {
         self.timers = Timers::new();
         self.restore_batch.clear();
         self.positions = self.committed;
+        self.forget_announced();
         self.phase = Phase::Unread;
+    }
+
+    fn forget_announced(&mut self) {
+        self.is_announced = false;
+        self.announced.clear();
     }
 }
 

@@ -1,10 +1,12 @@
 use super::*;
 use crate::commit::CommitLimits;
-use crate::log::{ChangelogOffsets, CommitError};
+use crate::log::{ChangelogOffsets, CommitError, HeaderList, OutRecord, SendError, Tag};
 use crate::store::Timer;
 use crate::store::memory::MemoryStore;
 use acteon_core::Parts;
 use acteon_schemas::RulesDefinition;
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const KEY: &[u8] = b"\x20entry";
@@ -185,4 +187,51 @@ fn a_turn_fires_so_many_timers_and_those_of_tasks_that_run() {
     assert_eq!(dead_letters(&desk), 2_001);
     assert!(desk.tasks[&1].overlay.store.timers.is_empty());
     assert_eq!(desk.tasks[&2].overlay.store.timers.len(), 10);
+}
+
+/// Has a task decide about an action, which is another partition's.
+fn act(desk: &mut Desk<Log, MemoryStore, StoppedClock>, partition: i32, offset: i64) {
+    let action = json!({
+        "id": format!("a-{offset}"), "namespace": "n", "tenant": "t", "provider": "log", "action_type": "x",
+        "payload": {}, "created_at": "2026-01-01T00:00:00Z",
+    });
+    let value = action.to_string();
+    let record = InRecord {
+        topic: InTopic::Actions,
+        partition,
+        offset,
+        key: Some(b"n:t"),
+        value: Some(value.as_bytes()),
+        headers: HeaderList::new(),
+    };
+    desk.process(&record, &definitions()).unwrap();
+}
+
+/// How many records were sent to each topic.
+fn topics(desk: &Desk<Log, MemoryStore, StoppedClock>) -> BTreeMap<&str, usize> {
+    let mut topics = BTreeMap::new();
+    for (topic, ..) in &desk.sink.as_ref().unwrap().sent {
+        *topics.entry(topic.as_str()).or_default() += 1;
+    }
+    topics
+}
+
+#[test]
+fn a_task_s_first_input_is_sent_at_once_and_nothing_twice() {
+    let mut desk = desk();
+    desk.tasks.insert(1, running(MemoryStore::default()));
+    let each = |count: usize, clocks: usize| BTreeMap::from([("ChangelogExpiring", clocks), ("Repartition", count)]);
+    act(&mut desk, 3, 7);
+    assert_eq!(topics(&desk), each(1, 1));
+    act(&mut desk, 3, 8);
+    assert_eq!(topics(&desk), each(1, 1), "what comes later waits for the commit");
+    act(&mut desk, 1, 7);
+    assert_eq!(topics(&desk), each(3, 2), "the first input of each task, and what there is beside it");
+    desk.commit(&Member(true)).unwrap();
+    assert_eq!(topics(&desk), each(3, 2), "the clocks were sent already, and stand still");
+    act(&mut desk, 3, 9);
+    assert_eq!(topics(&desk), each(4, 2), "the next transaction begins in the same way");
+    desk.abort();
+    let task = desk.tasks.get_mut(&3).unwrap();
+    assert!(!task.is_announced && task.announced.is_empty(), "nothing of it counts");
 }
