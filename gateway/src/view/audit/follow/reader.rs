@@ -5,9 +5,14 @@ use rdkafka::message::Message as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// There is one such reader, and at its start it has much to read: more than others fetch at a time.
-const PROPERTIES: [(&str, &str); 2] =
-    [("queued.max.messages.kbytes", "16384"), ("max.partition.fetch.bytes", "2097152")];
+/// There is one such reader, and at its start it has much to read: more than others fetch at a time. Later nobody waits for
+/// a single record, and a fetch for each commit of each worker took 12 of a single dispatch's 170 CPU-µs.
+const PROPERTIES: [(&str, &str); 4] = [
+    ("queued.max.messages.kbytes", "16384"),
+    ("max.partition.fetch.bytes", "2097152"),
+    ("fetch.min.bytes", "131072"),
+    ("fetch.wait.max.ms", "50"),
+];
 
 /// What a look at the log came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
