@@ -91,12 +91,21 @@ impl Bench {
     }
 
     pub fn try_start(&self, instance: &str, state: &Path) -> Result<Processor, acteon_runtime::Error> {
+        self.try_start_with(instance, state, 2)
+    }
+
+    /// With one worker: with two, a task that has been restored may move to the other one, which finds its store in place.
+    pub fn start_alone(&self, instance: &str) -> Processor {
+        self.try_start_with(instance, &self.state.path().join(instance), 1).unwrap()
+    }
+
+    fn try_start_with(&self, instance: &str, state: &Path, workers: usize) -> Result<Processor, acteon_runtime::Error> {
         Processor::start(ProcessorConfig {
             kafka: self.kafka.clone(),
             names: self.names.clone(),
             application_id: format!("{}.processor", self.names.prefix()),
             instance_id: Some(instance.into()),
-            workers: 2,
+            workers,
             state_dir: state.to_owned(),
             commit: CommitLimits::default(),
             secrets: acteon_core::Secrets::default(),

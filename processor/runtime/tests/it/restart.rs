@@ -1,6 +1,7 @@
 //! State that survives: restarts, moves, lost directories.
 
 use crate::harness::{Bench, action, borrowed, embedded};
+use acteon_runtime::Processor;
 
 const DEDUP: &str = "
 rules:
@@ -18,26 +19,35 @@ fn decided(bench: &Bench, count: usize, dispatched: usize) {
     assert_eq!(found, dispatched);
 }
 
+/// Changelog records read by all tasks: health tells of a task with a delay, so until all are said to run.
+fn restored(processor: &Processor, tasks: usize) -> u64 {
+    let is_settled = || {
+        let health = processor.health();
+        health.ready && health.tasks.len() == tasks
+    };
+    assert!(acteon_testkit::wait_until(crate::harness::LIMIT, is_settled), "{:?}", processor.health());
+    processor.health().tasks.iter().map(|task| task.restored).sum()
+}
+
 #[test]
 fn keys_are_remembered_across_a_restart_and_the_loss_of_the_directory() {
     let (_broker, bootstrap) = embedded();
     let bench = Bench::new(&bootstrap, "restart", 4, DEDUP);
-    let processor = bench.start("one");
+    let processor = bench.start_alone("one");
     bench.produce(bench.names.actions(), &borrowed(&keyed(0..450)));
     // 9 tenants times 50 keys, each pair once: 450 is their least common multiple.
     decided(&bench, 450, 450);
     processor.stop().unwrap();
-    let processor = bench.start("one");
+    let processor = bench.start_alone("one");
     bench.produce(bench.names.actions(), &borrowed(&keyed(450..900)));
     decided(&bench, 900, 450);
-    let restored: u64 = processor.health().tasks.iter().map(|task| task.restored).sum();
-    assert_eq!(restored, 0, "a graceful stop leaves nothing to restore");
+    assert_eq!(restored(&processor, 4), 0, "a graceful stop leaves nothing to restore");
     processor.stop().unwrap();
     std::fs::remove_dir_all(bench.state.path().join("one")).unwrap();
-    let processor = bench.start("one");
+    let processor = bench.start_alone("one");
     bench.produce(bench.names.actions(), &borrowed(&keyed(900..1350)));
     decided(&bench, 1350, 450);
-    let restored: u64 = processor.health().tasks.iter().map(|task| task.restored).sum();
+    let restored = restored(&processor, 4);
     assert!(restored >= 450, "{restored}");
     processor.stop().unwrap();
 }
