@@ -86,6 +86,13 @@ pub(crate) fn accepts(api: ApiKey, version: i16) -> bool {
     SUPPORTED.iter().any(|s| s.api == api && (s.accepted..=s.max).contains(&version))
 }
 
+/// Whether the answer to a frame's request may be long in coming.
+pub(crate) fn may_wait(frame: &[u8]) -> bool {
+    const WAITING: [ApiKey; 3] = [ApiKey::Fetch, ApiKey::JoinGroup, ApiKey::SyncGroup];
+    let key = frame.first_chunk().map(|key| i16::from_be_bytes(*key));
+    key.is_some_and(|key| WAITING.iter().any(|api| *api as i16 == key))
+}
+
 /// A request whose header has been read.
 pub(crate) struct Request<'a> {
     pub(crate) api: ApiKey,
