@@ -19,9 +19,10 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-/// The repository's root, which the examples' configuration is written for.
+/// The repository's root, which the examples' configuration is written for: tests run in their crate's folder. The place
+/// that they were built in may be another checkout's.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    std::env::current_dir().unwrap().parent().unwrap().to_owned()
 }
 
 pub(crate) fn binary() -> &'static str {

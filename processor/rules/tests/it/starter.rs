@@ -1,14 +1,12 @@
 //! The rule directory that ships with Acteon.
 
-use std::path::Path;
-
 use acteon_rules::{Checked, Evaluation, Options, SourceFile, compile, load_dir};
 use serde_json::json;
 
 use crate::support::{Action, Memory, lines, summaries, walk};
 
 fn files(dir: &str) -> Vec<SourceFile> {
-    load_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(dir)).unwrap()
+    load_dir(dir).unwrap()
 }
 
 fn starter() -> Checked {

@@ -47,7 +47,7 @@ pub(crate) fn lines(diagnostics: &[Diagnostic]) -> String {
 
 /// Compiles a directory under `tests/fixtures`; file names are cut to their last part.
 pub(crate) fn fixture(name: &str, options: &Options) -> Checked {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let dir = Path::new("tests/fixtures").join(name);
     let mut files = load_dir(dir).unwrap();
     assert!(!files.is_empty(), "{name} has no rules");
     for file in &mut files {
