@@ -1,3 +1,4 @@
+mod committing;
 mod firing;
 mod sending;
 
@@ -11,6 +12,7 @@ use crate::task::{Phase, Task};
 use crate::worker::{Trouble, WorkerConfig};
 use acteon_core::{Definitions, Effects, Input, InputKind, StateError, StepError, Stepped, step};
 use acteon_schemas::{Coordinates, DeadLetterReason, MAX_DERIVED_BYTES, headers};
+use committing::Flight;
 use rustc_hash::FxHashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -26,6 +28,11 @@ enum Identity {
     Timer(i32, i64, Vec<u8>),
 }
 
+/// The input with a number, if there is one.
+fn numbered(inputs: &[Identity], number: u32) -> Option<Identity> {
+    usize::try_from(number).ok().and_then(|number| inputs.get(number)).cloned()
+}
+
 /// Why an input is set aside: a dead letter's code, and the reason in words.
 type Problem = (&'static str, String);
 
@@ -37,7 +44,12 @@ pub(crate) struct Desk<O, S, C> {
     pub(crate) now: i64,
     pub(crate) tasks: FxHashMap<i32, Task<S>>,
     pub(crate) sink: Option<O>,
+    /// The open transaction.
     pub(crate) transaction: Option<Transaction>,
+    /// The one that is being committed.
+    pub(crate) flight: Option<Flight>,
+    /// Commits begun.
+    pub(crate) commits: u64,
     /// The open transaction's inputs, by number.
     inputs: Vec<Identity>,
     /// Inputs whose effects the broker refuses, with its reason.
@@ -57,6 +69,8 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             tasks: FxHashMap::default(),
             sink: None,
             transaction: None,
+            flight: None,
+            commits: 0,
             inputs: Vec::new(),
             refused: FxHashMap::default(),
             outbox: Outbox::default(),
@@ -76,23 +90,19 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         }
     }
 
-    pub(crate) fn is_commit_due(&self, more_at_hand: bool) -> bool {
-        let now = self.clock.monotonic();
-        self.transaction.is_some_and(|open| open.is_due(&self.config.limits, more_at_hand, now))
-    }
-
-    /// Drops the open transaction with its producer, and everything that is not committed.
+    /// Drops the producers with the open transaction and the one that is being committed, and everything that is not known
+    /// to be committed: whatever becomes of it, the tasks find it in the log.
     pub(crate) fn abort<G>(&mut self)
     where
         O: Sink<G>,
     {
         if let Some(mut sink) = self.sink.take()
-            && self.transaction.is_some()
             && let Err(error) = sink.abort()
         {
             tracing::debug!(%error, "transaction not aborted, its successor will fence it");
         }
         self.transaction = None;
+        self.flight = None;
         self.inputs.clear();
         self.outbox.clear();
         self.tally.clear();
@@ -221,58 +231,13 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         Stepped::DeadLettered
     }
 
-    fn refuse(&mut self, number: u32, reason: String) {
-        let input = usize::try_from(number).ok().and_then(|number| self.inputs.get(number));
+    /// An input's effects are refused for good: it is set aside when it comes again.
+    fn refuse(&mut self, input: Option<Identity>, reason: String) {
         if let Some(input) = input
             && self.refused.len() < MAX_REFUSED
         {
-            self.refused.insert(input.clone(), reason);
+            self.refused.insert(input, reason);
         }
-    }
-
-    /// Commits the open transaction, then moves its writes into the stores.
-    pub(crate) fn commit<G>(&mut self, group: &G) -> Result<(), Trouble>
-    where
-        O: Sink<G>,
-    {
-        let Some(open) = self.transaction else { return Ok(()) };
-        let began = self.clock.monotonic();
-        self.hand_over()?;
-        self.send_changelog()?;
-        let offsets = self.offsets();
-        let Some(sink) = &mut self.sink else { return Err(no_producer().into()) };
-        let ends = match sink.commit(&offsets, group) {
-            Ok(ends) => ends,
-            Err(error) => {
-                if let Some((number, reason)) = error.refused_input {
-                    self.refuse(number, reason);
-                }
-                return Err(error.error.into());
-            }
-        };
-        self.transaction = None;
-        self.inputs.clear();
-        let now = self.clock.wall();
-        for (partition, task) in self.tasks.iter_mut().filter(|(_, task)| task.is_touched()) {
-            let end = ends.iter().find(|(of, _)| of == partition).map(|(_, end)| *end).unwrap_or_default();
-            let reached = task.overlay.store.offsets().max(end);
-            task.apply(reached, now)?;
-        }
-        self.tally.committed(open, self.clock.monotonic().saturating_sub(began));
-        Ok(())
-    }
-
-    /// The input offsets that the transaction moves. Of a task that only fired timers it is one that stands still: with
-    /// none, a commit would not show that the task is still ours.
-    fn offsets(&self) -> Vec<(i32, InTopic, i64)> {
-        let mut offsets = Vec::new();
-        for (partition, task) in self.tasks.iter().filter(|(_, task)| task.is_touched()) {
-            let moved = |topic: &InTopic| task.positions[*topic as usize] != task.committed[*topic as usize];
-            let stands_still = task.positions == task.committed;
-            let topics = InTopic::ALL.into_iter().filter(moved).chain(stands_still.then_some(InTopic::Actions));
-            offsets.extend(topics.map(|topic| (*partition, topic, task.positions[topic as usize])));
-        }
-        offsets
     }
 }
 

@@ -1,6 +1,6 @@
 //! The exactly-once worker: the log, the state store, restore, rebalance, clock.
 //!
-//! [`Worker`] is the loop, over three seams: [`Source`] (records in), [`Sink`] (the transaction out) and [`Restorer`]
+//! [`Worker`] is the loop, over three seams: [`Source`] (records in), [`Sink`] (transactions out) and [`Restorer`]
 //! (state back from the changelog), beside the [`Store`]. Kafka and RocksDB stand behind them in production; an in-memory
 //! log with a seeded scheduler does in the simulation, so that the same loop is tested at every crash.
 
@@ -27,8 +27,8 @@ pub use clock::{Clock, SystemClock};
 pub use commit::CommitLimits;
 pub use error::Error;
 pub use log::{
-    ChangelogOffsets, ChangelogRecord, CommitError, HeaderList, InRecord, InTopic, LogError, OutRecord, OutTopic,
-    Polled, Positions, Restorer, Restoring, SendError, Sink, Source, Tag,
+    ChangelogOffsets, ChangelogRecord, CommitError, Committing, HeaderList, InRecord, InTopic, LogError, OutRecord,
+    OutTopic, Polled, Positions, Restorer, Restoring, SendError, Sink, Source, Tag,
 };
 pub use metrics::describe;
 pub use processor::{Health, Processor, ProcessorConfig, TaskHealth};

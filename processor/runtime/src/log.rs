@@ -220,29 +220,41 @@ pub trait Source {
     fn group(&mut self) -> Result<Self::Group, LogError>;
 }
 
-/// The transaction out.
+/// How far a commit has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Committing {
+    /// Its records are on their way.
+    Sending,
+    /// All its records are in the log, so that those of the next transaction come behind them.
+    Settled,
+    /// It is over. `Ok` holds the changelogs' next offsets of each task that wrote any; with an error the transaction was
+    /// aborted, or nobody knows.
+    Done(Result<Vec<(i32, ChangelogOffsets)>, CommitError>),
+}
+
+/// The transactions out: one that is open, while another one is being committed.
 pub trait Sink<G> {
     /// Begins a transaction.
     ///
     /// # Errors
     /// The producer failed.
     fn begin(&mut self) -> Result<(), LogError>;
-    /// Writes a record in the open transaction.
+    /// Writes a record in the open transaction. Not while the records of a commit under way are being sent
+    /// ([`Committing::Sending`]): they have to come before.
     ///
     /// # Errors
     /// The record is too large, or the transaction can't go on.
     fn send(&mut self, record: &OutRecord<'_>, tag: Tag) -> Result<(), SendError>;
-    /// Commits the transaction with the input offsets (task, topic, next offset). `Ok` holds the changelogs' next offsets
-    /// of each task that wrote any.
+    /// Begins to commit the open transaction with the input offsets (task, topic, next offset). Another one may begin, but
+    /// its commit only when this one is over.
     ///
     /// # Errors
-    /// The transaction was aborted, or nobody knows.
-    fn commit(
-        &mut self,
-        offsets: &[(i32, InTopic, i64)],
-        group: &G,
-    ) -> Result<Vec<(i32, ChangelogOffsets)>, CommitError>;
-    /// Aborts the transaction.
+    /// The transaction can't go on.
+    fn start_commit(&mut self, offsets: &[(i32, InTopic, i64)], group: G) -> Result<(), LogError>;
+    /// How far the commit under way has come: waits until it comes further, and for at most `wait`. [`Committing::Done`]
+    /// is told once.
+    fn poll_commit(&mut self, wait: Duration) -> Committing;
+    /// Aborts the open transaction, and the one whose commit failed. What becomes of a commit under way is left open.
     ///
     /// # Errors
     /// The producer failed.

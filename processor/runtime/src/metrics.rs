@@ -42,18 +42,39 @@ fn action_counter(outcome: Outcome) -> String {
     format!("acteon_actions_{}_total", outcome.as_str())
 }
 
-/// Counts of the open transaction, made public when it has been committed: what is counted has happened.
+/// Counts of transactions, made public when they have been committed: what is counted has happened.
 pub(crate) struct Tally {
-    counts: [u64; Outcome::ALL.len() + OTHERS.len()],
+    open: Counts,
+    /// Of the transaction that is being committed.
+    sealed: Counts,
     counters: Vec<Counter>,
     steps: u32,
     step_seconds: Histogram,
     commit_seconds: Histogram,
     commit_records: Histogram,
     commit_bytes: Histogram,
+    timers_lag_seconds: Histogram,
+}
+
+/// Counts of a transaction.
+struct Counts {
+    /// Of outcomes, and of [`OTHERS`].
+    steps: [u64; Outcome::ALL.len() + OTHERS.len()],
     /// By how much each timer was late, in milliseconds.
     lags: Vec<i64>,
-    timers_lag_seconds: Histogram,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { steps: [0; Outcome::ALL.len() + OTHERS.len()], lags: Vec::new() }
+    }
+}
+
+impl Counts {
+    fn clear(&mut self) {
+        self.steps.fill(0);
+        self.lags.clear();
+    }
 }
 
 /// Counters beside those of outcomes, in the order of [`other_index`].
@@ -73,14 +94,14 @@ impl Default for Tally {
     fn default() -> Self {
         let names = Outcome::ALL.into_iter().map(action_counter).chain(OTHERS.map(str::to_owned));
         Self {
-            counts: [0; Outcome::ALL.len() + OTHERS.len()],
+            open: Counts::default(),
+            sealed: Counts::default(),
             counters: names.map(|name| counter!(name)).collect(),
             steps: 0,
             step_seconds: histogram!("acteon_processor_step_seconds"),
             commit_seconds: histogram!("acteon_processor_commit_seconds"),
             commit_records: histogram!("acteon_processor_commit_records"),
             commit_bytes: histogram!("acteon_processor_commit_bytes"),
-            lags: Vec::new(),
             timers_lag_seconds: histogram!("acteon_timers_lag_seconds"),
         }
     }
@@ -109,33 +130,38 @@ fn index(stepped: Stepped) -> Option<usize> {
 impl Tally {
     pub(crate) fn count(&mut self, stepped: Stepped) {
         if let Some(index) = index(stepped) {
-            self.counts[index] += 1;
+            self.open.steps[index] += 1;
         }
         if let Stepped::Decided(Outcome::CircuitOpen)
         | Stepped::Completed(Outcome::CircuitOpen)
         | Stepped::Fired(Some(Outcome::CircuitOpen)) = stepped
         {
-            self.counts[CIRCUITS] += 1;
+            self.open.steps[CIRCUITS] += 1;
         }
         // An action that a timer released has become something, too.
         if let Stepped::Fired(Some(outcome)) = stepped {
-            self.counts[outcome as usize] += 1;
+            self.open.steps[outcome as usize] += 1;
         }
     }
 
     pub(crate) fn count_circuits(&mut self, counts: CircuitCounts) {
-        self.counts[CIRCUITS + 1] += counts.transitions;
-        self.counts[CIRCUITS + 2] += counts.fallbacks;
+        self.open.steps[CIRCUITS + 1] += counts.transitions;
+        self.open.steps[CIRCUITS + 2] += counts.fallbacks;
     }
 
     /// Counts a timer that was late by so many milliseconds.
     pub(crate) fn count_lag(&mut self, lag_ms: i64) {
-        self.lags.push(lag_ms);
+        self.open.lags.push(lag_ms);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.counts.fill(0);
-        self.lags.clear();
+        self.open.clear();
+        self.sealed.clear();
+    }
+
+    /// The open transaction is being committed.
+    pub(crate) fn seal(&mut self) {
+        std::mem::swap(&mut self.open, &mut self.sealed);
     }
 
     /// Begins to time a step, where it is one of those that are.
@@ -150,17 +176,18 @@ impl Tally {
         }
     }
 
+    /// Makes the counts of the sealed transaction public.
     #[allow(clippy::cast_precision_loss)]
     pub(crate) fn committed(&mut self, transaction: Transaction, took: Duration) {
-        for (counter, count) in self.counters.iter().zip(&mut self.counts) {
+        for (counter, count) in self.counters.iter().zip(&self.sealed.steps) {
             if *count > 0 {
                 counter.increment(*count);
-                *count = 0;
             }
         }
-        for lag_ms in self.lags.drain(..) {
-            self.timers_lag_seconds.record(lag_ms as f64 / 1e3);
+        for lag_ms in &self.sealed.lags {
+            self.timers_lag_seconds.record(*lag_ms as f64 / 1e3);
         }
+        self.sealed.clear();
         self.commit_seconds.record(took.as_secs_f64());
         self.commit_records.record(transaction.records as f64);
         self.commit_bytes.record(transaction.bytes as f64);

@@ -1,53 +1,41 @@
 mod absent;
+mod layer;
 
 use crate::log::ChangelogOffsets;
 use crate::store::{Store, StoreError, Timer, Write};
 use absent::Absent;
-use acteon_core::{State, StateError, due_at, keys};
-use rustc_hash::FxHashMap;
+use acteon_core::{State, StateError, due_at};
+use layer::{Layer, Value, is_hashed};
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
-type Value = Option<Vec<u8>>;
-
-/// A task's state inside a transaction: the store, under the writes that are not committed yet, under the writes of the
-/// step that is being made.
+/// A task's state inside a transaction: the store, under the writes of the transaction that is being committed, under those
+/// of the open one, under the writes of the step that is being made.
 #[derive(Debug)]
 pub(crate) struct Overlay<S> {
     /// What is written to it without this overlay has to be made known by [`Self::restore`] or [`Self::clear`].
     pub(crate) store: S,
     /// What the store has answered before. The layers above it are looked at first.
     absent: Absent,
-    /// Writes to the stores that each action asks for whole keys.
-    hashed: FxHashMap<Vec<u8>, Value>,
-    /// Writes to all others: features scan these, for each action.
-    ordered: BTreeMap<Vec<u8>, Value>,
+    /// Of the transaction that is being committed.
+    sealed: Layer,
+    /// Of the open transaction.
+    open: Layer,
     step: Vec<(Vec<u8>, Value)>,
     found: Vec<u8>,
 }
 
-/// Whether a key is of a store that is hardly ever scanned, and looked up with each action.
-fn is_hashed(key: &[u8]) -> bool {
-    use keys::Store::{Clock, Dedup, Seen, Throttle};
-    key.first().is_some_and(|tag| [Dedup, Throttle, Seen, Clock].iter().any(|store| *store as u8 == *tag))
-}
-
 impl<S: Store> Overlay<S> {
     pub(crate) fn new(store: S) -> Self {
-        let (hashed, ordered) = (FxHashMap::default(), BTreeMap::new());
-        Self { store, absent: Absent::default(), hashed, ordered, step: Vec::new(), found: Vec::new() }
+        let (sealed, open) = (Layer::default(), Layer::default());
+        Self { store, absent: Absent::default(), sealed, open, step: Vec::new(), found: Vec::new() }
     }
 
-    /// Keeps the step's writes for the transaction; returns their bytes.
+    /// Keeps the step's writes for the open transaction; returns their bytes.
     pub(crate) fn keep_step(&mut self) -> usize {
         let mut bytes = 0;
         for (key, value) in self.step.drain(..) {
             bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-            if is_hashed(&key) {
-                self.hashed.insert(key, value);
-            } else {
-                self.ordered.insert(key, value);
-            }
+            self.open.insert(key, value);
         }
         bytes
     }
@@ -62,32 +50,29 @@ impl<S: Store> Overlay<S> {
         self.step.iter().filter_map(|(_, value)| value.as_ref().map(Vec::len)).max().unwrap_or(0)
     }
 
-    /// The transaction's writes: the last one of each key.
-    pub(crate) fn writes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        let all = self.hashed.iter().chain(&self.ordered);
-        all.map(|(key, value)| (key.as_slice(), value.as_deref()))
+    /// The open transaction's writes: the last one of each key.
+    pub(crate) fn writes(&self) -> impl Iterator<Item = Write<'_>> {
+        self.open.writes()
     }
 
-    /// Moves the transaction's writes into the store, and takes spent timers out of it; returns the first of the timers
-    /// that were set.
-    pub(crate) fn apply(
-        &mut self,
-        spent: &[Timer],
-        offsets: ChangelogOffsets,
-        now: i64,
-    ) -> Result<Option<Timer>, StoreError> {
-        let all = self.hashed.iter().chain(&self.ordered);
-        let mut writes = all.map(|(key, value)| (key.as_slice(), value.as_deref()));
-        self.store.apply(&mut writes, spent, offsets, now)?;
-        for key in self.ordered.keys().filter(|key| Absent::remembers(key)) {
+    /// The open transaction is being committed, and the next one's writes come above its own. Not before the last one's
+    /// were applied. Returns the timers that it has set.
+    pub(crate) fn seal(&mut self) -> impl Iterator<Item = Timer> {
+        debug_assert!(self.sealed.writes().next().is_none(), "one commit at a time");
+        std::mem::swap(&mut self.sealed, &mut self.open);
+        // No hashed store has timers.
+        let timers = self.sealed.ordered().iter();
+        timers.filter_map(|(key, value)| Some(Timer { due: due_at(key, value.as_ref()?)?, key: key.clone() }))
+    }
+
+    /// Moves the sealed writes into the store, and takes spent timers out of it.
+    pub(crate) fn apply(&mut self, spent: &[Timer], offsets: ChangelogOffsets, now: i64) -> Result<(), StoreError> {
+        self.store.apply(&mut self.sealed.writes(), spent, offsets, now)?;
+        for key in self.sealed.ordered().keys().filter(|key| Absent::remembers(key)) {
             self.absent.remove(key);
         }
-        // No hashed store has timers.
-        let timers = self.ordered.iter().filter_map(|(key, value)| Some((due_at(key, value.as_ref()?)?, key)));
-        let earliest = timers.min().map(|(due, key)| Timer { due, key: key.clone() });
-        self.hashed.clear();
-        self.ordered.clear();
-        Ok(earliest)
+        self.sealed.clear();
+        Ok(())
     }
 
     /// Gives the store what was restored.
@@ -111,8 +96,8 @@ impl<S: Store> Overlay<S> {
     pub(crate) fn discard(&mut self) {
         self.absent.clear();
         self.step.clear();
-        self.hashed.clear();
-        self.ordered.clear();
+        self.open.clear();
+        self.sealed.clear();
     }
 
     /// What the writes say about the keys under a prefix: whether each is set. Of those that are, no more than `limit`
@@ -121,17 +106,17 @@ impl<S: Store> Overlay<S> {
         let in_step = || self.step.iter().filter(|(key, _)| key.starts_with(prefix));
         let deleted = in_step().filter(|(_, value)| value.is_none()).count();
         let mut left = limit.saturating_add(deleted);
-        let range = self.ordered.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
         let mut above = BTreeMap::new();
-        for (key, value) in range.take_while(|(key, _)| key.starts_with(prefix)) {
-            above.insert(key.as_slice(), value.is_some());
-            left -= usize::from(value.is_some());
+        for (key, is_set) in Layer::under(&self.sealed, &self.open, prefix) {
+            above.insert(key, is_set);
+            left -= usize::from(is_set);
             if left == 0 {
                 break;
             }
         }
         if prefix.is_empty() || is_hashed(prefix) {
-            let hashed = self.hashed.iter().filter(|(key, _)| key.starts_with(prefix));
+            let hashed = self.sealed.hashed().iter().chain(self.open.hashed());
+            let hashed = hashed.filter(|(key, _)| key.starts_with(prefix));
             above.extend(hashed.map(|(key, value)| (key.as_slice(), value.is_some())));
         }
         above.extend(in_step().map(|(key, value)| (key.as_slice(), value.is_some())));
@@ -144,8 +129,7 @@ impl<S: Store> State for Overlay<S> {
         if let Some((_, value)) = self.step.iter().rev().find(|(written, _)| written == key) {
             return Ok(value.as_deref());
         }
-        let written = if is_hashed(key) { self.hashed.get(key) } else { self.ordered.get(key) };
-        if let Some(value) = written {
+        if let Some(value) = self.open.get(key).or_else(|| self.sealed.get(key)) {
             return Ok(value.as_deref());
         }
         let remembered = Absent::remembers(key);

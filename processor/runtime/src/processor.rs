@@ -287,7 +287,7 @@ impl Seat {
         let clock = SystemClock::default();
         let mut worker = Worker::new(config, clock, source, connect, restorer, self.stores.clone());
         let pulse = &self.shared.pulses[self.number];
-        let mut ticks = 0_u32;
+        let (mut ticks, mut seen) = (0_u32, None);
         while !self.shared.is_stopping() {
             if self.shared.version.load(Ordering::Acquire) != definitions.version
                 && let Some(newer) = lock(&self.shared.definitions).clone()
@@ -295,7 +295,12 @@ impl Seat {
                 definitions = newer;
             }
             worker.tick(&definitions).map_err(|error| self.error(error))?;
-            pulse.beat();
+            // A commit that does not return is a worker that does not.
+            let commit = worker.commit_under_way();
+            if commit.is_none() || commit != seen {
+                pulse.beat();
+            }
+            seen = commit;
             if ticks.is_multiple_of(PUBLISH_EVERY) {
                 lock(&self.shared.tasks).insert(self.number, worker.tasks());
             }

@@ -30,6 +30,8 @@ pub(crate) struct Task<S> {
     pub(crate) positions: Positions,
     /// Next offsets as committed.
     pub(crate) committed: Positions,
+    /// Next offsets of the transaction that is being committed, where that has anything of this task.
+    sealed: Option<Positions>,
     /// Whether the open transaction has its first records.
     pub(crate) is_announced: bool,
     /// The writes of its state among these.
@@ -50,6 +52,7 @@ impl<S: Store> Task<S> {
             timers: Timers::new(),
             positions: Positions::default(),
             committed: Positions::default(),
+            sealed: None,
             is_announced: false,
             announced: SmallVec::new(),
             restored: 0,
@@ -60,16 +63,35 @@ impl<S: Store> Task<S> {
 
     /// Whether the open transaction has anything of this task.
     pub(crate) fn is_touched(&self) -> bool {
-        self.positions != self.committed || !self.timers.spent().is_empty()
+        self.positions != self.sealed.unwrap_or(self.committed) || !self.timers.spent().is_empty()
     }
 
-    /// Moves what the transaction wrote into the store, which then stands at `reached`.
-    pub(crate) fn apply(&mut self, reached: ChangelogOffsets, now: i64) -> Result<(), StoreError> {
-        let earliest = self.overlay.apply(self.timers.spent(), reached, now)?;
-        self.timers.applied(earliest);
-        self.committed = self.positions;
+    /// The open transaction is being committed; what is decided from now on is the next one's.
+    pub(crate) fn seal(&mut self) {
+        self.timers.seal(self.overlay.seal());
+        self.sealed = Some(self.positions);
         self.forget_announced();
+    }
+
+    /// Whether the transaction that is being committed has anything of this task.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed.is_some()
+    }
+
+    /// Moves what the committed transaction wrote into the store, which then stands at `reached`.
+    pub(crate) fn apply(&mut self, reached: ChangelogOffsets, now: i64) -> Result<(), StoreError> {
+        self.overlay.apply(self.timers.sealed(), reached, now)?;
+        self.timers.applied();
+        self.committed = self.sealed.take().unwrap_or(self.committed);
         Ok(())
+    }
+
+    /// Takes stale timers out of the index, which is not in the log: with nothing else to commit, they go by themselves.
+    /// Not while a transaction is open, or is being committed.
+    pub(crate) fn take_out_stale(&mut self, now: i64) -> Result<(), StoreError> {
+        self.seal();
+        let reached = self.overlay.store.offsets();
+        self.apply(reached, now)
     }
 
     /// Empties the store: the state is read from its log's beginning.
@@ -108,6 +130,7 @@ impl<S: Store> Task<S> {
         self.timers = Timers::new();
         self.restore_batch.clear();
         self.positions = self.committed;
+        self.sealed = None;
         self.forget_announced();
         self.phase = Phase::Unread;
     }

@@ -1,7 +1,10 @@
+mod committing;
+mod restoring;
+
 use crate::clock::Clock;
 use crate::commit::CommitLimits;
 use crate::desk::Desk;
-use crate::log::{InTopic, LogError, Polled, Restorer, Restoring, Sink, Source};
+use crate::log::{LogError, Polled, Restorer, Sink, Source};
 use crate::store::{Store, StoreError, Stores};
 use crate::task::{Phase, Task};
 use acteon_core::Definitions;
@@ -27,7 +30,7 @@ pub struct WorkerConfig {
     pub partitions: i32,
     /// When transactions are committed.
     pub limits: CommitLimits,
-    /// Names of the topics read, in the order of [`InTopic::ALL`].
+    /// Names of the topics read, in the order of [`InTopic::ALL`](crate::log::InTopic::ALL).
     pub topics: [String; 4],
 }
 
@@ -63,15 +66,16 @@ pub struct TaskState {
     pub running: bool,
     /// Changelog records read since it was assigned.
     pub restored: u64,
-    /// Next offsets, as committed, in the order of [`InTopic::ALL`].
+    /// Next offsets, as committed, in the order of [`InTopic::ALL`](crate::log::InTopic::ALL).
     pub committed: [i64; 4],
     /// Size of its store in bytes, estimated.
     pub store_bytes: u64,
 }
 
-/// The exactly-once loop: one group member, its follower, one transaction at a time, and the tasks that the group gave it.
+/// The exactly-once loop: one group member, its follower, a transaction that is open while the last one is being committed,
+/// and the tasks that the group gave it.
 ///
-/// Everything happens in [`Worker::tick`], on the caller's thread. Whatever goes wrong with a transaction ends in the same
+/// All is decided in [`Worker::tick`], on the caller's thread. Whatever goes wrong with a transaction ends in the same
 /// way: what was not applied is dropped, the producer is made anew (which fences the old one), each task is restored to
 /// the log's end and goes on from the committed offsets.
 pub struct Worker<I: Source, O, R, D: Stores, C> {
@@ -121,6 +125,9 @@ where
         }
         self.open_stores()?;
         let restoring = self.advance_tasks()?;
+        if !self.look_after_commit()? {
+            return Ok(Progress::Worked);
+        }
         let Taken { followers, timers, actions } = match self.take(definitions, restoring) {
             Ok(taken) => taken,
             Err(Trouble::Log(error)) => {
@@ -131,10 +138,10 @@ where
         };
         let timers_wait = self.desk.time_to_timer().is_some_and(|left| left.is_zero());
         let more_at_hand = followers == FOLLOWERS_A_TURN || timers_wait || actions == ACTIONS_A_TURN;
-        if self.desk.is_commit_due(more_at_hand) {
-            self.commit()?;
-        }
         let worked = restoring || followers + timers + actions > 0;
+        if self.desk.is_commit_due(more_at_hand) {
+            self.commit_or_wait()?;
+        }
         Ok(if worked { Progress::Worked } else { Progress::Idle })
     }
 
@@ -143,12 +150,17 @@ where
     /// # Errors
     /// As [`Worker::tick`].
     pub fn shut_down(&mut self) -> Result<(), WorkerError> {
-        self.commit()?;
+        self.commit_all()?;
         for task in self.desk.tasks.values_mut() {
             task.overlay.store.flush()?;
         }
         self.desk.tasks.clear();
         Ok(())
+    }
+
+    /// The number of the commit under way.
+    pub fn commit_under_way(&self) -> Option<u64> {
+        self.desk.flight.as_ref().map(|_| self.desk.commits)
     }
 
     /// The tasks, in order.
@@ -254,7 +266,7 @@ where
     /// Gives partitions back, with what is in hand committed first.
     fn revoked(&mut self, partitions: &[i32]) -> Result<(), Trouble> {
         tracing::info!(?partitions, "partitions revoked");
-        let committed = self.try_commit();
+        let committed = self.try_commit_all();
         self.drop_tasks(partitions)?;
         self.source.unassign(partitions)?;
         committed
@@ -265,9 +277,9 @@ where
         tracing::warn!(?partitions, "partitions lost");
         self.drop_tasks(partitions)?;
         self.source.unassign(partitions)?;
-        match self.desk.transaction {
-            None => Ok(()),
-            Some(_) => Err(Trouble::Log(LogError::Retriable("partitions were lost inside a transaction".to_owned()))),
+        match (&self.desk.transaction, &self.desk.flight) {
+            (None, None) => Ok(()),
+            _ => Err(Trouble::Log(LogError::Retriable("partitions were lost inside a transaction".to_owned()))),
         }
     }
 
@@ -278,28 +290,6 @@ where
             if let Some(mut task) = self.desk.tasks.remove(partition) {
                 task.overlay.store.flush()?;
             }
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<(), WorkerError> {
-        match self.try_commit() {
-            Ok(()) => Ok(()),
-            Err(Trouble::Log(error)) => self.recover(&error),
-            Err(Trouble::Store(error)) => Err(error.into()),
-        }
-    }
-
-    fn try_commit(&mut self) -> Result<(), Trouble> {
-        if self.desk.transaction.is_none() {
-            return Ok(());
-        }
-        // Taken now and not before: it proves that the partitions are still ours.
-        let group = self.source.group()?;
-        self.desk.commit(&group)?;
-        if self.desk.sink.as_ref().is_some_and(Sink::is_worn) {
-            tracing::info!("producer replaced after a slow or disturbed commit");
-            self.desk.sink = None;
         }
         Ok(())
     }
@@ -350,115 +340,6 @@ where
                 tracing::warn!(%error, "producer not ready, trying again");
                 self.retry_later();
             }
-        }
-        Ok(())
-    }
-
-    /// Brings tasks that are not running nearer to it; returns whether any was being restored.
-    fn advance_tasks(&mut self) -> Result<bool, WorkerError> {
-        // The producer comes first: making it ends what its predecessor left open.
-        if self.desk.sink.is_none() || self.desk.tasks.values().all(|task| task.phase == Phase::Running) {
-            return Ok(false);
-        }
-        let waiting: Vec<i32> = self.desk.tasks_in(|phase| matches!(phase, Phase::Unread)).collect();
-        if self.may_retry() {
-            for partition in waiting {
-                if let Err(error) = self.begin_restore(partition) {
-                    self.check_terminal(&error)?;
-                    tracing::info!(partition, %error, "task waits");
-                    self.retry_later();
-                    break;
-                }
-            }
-        }
-        match self.restore() {
-            Ok(restoring) => Ok(restoring),
-            Err(Trouble::Store(error)) => Err(error.into()),
-            Err(Trouble::Log(error)) => {
-                self.check_terminal(&error)?;
-                tracing::warn!(%error, "restore interrupted, trying again");
-                let partitions: Vec<i32> = self.desk.tasks_in(|phase| matches!(phase, Phase::Restoring(_))).collect();
-                for partition in partitions {
-                    self.restorer.cancel(partition);
-                    self.desk.reset(partition);
-                }
-                self.retry_later();
-                Ok(false)
-            }
-        }
-    }
-
-    fn begin_restore(&mut self, partition: i32) -> Result<(), LogError> {
-        // The offsets come first: once they stand still no transaction of an older owner can commit any more, and the
-        // log's end that the restore aims at covers all that were.
-        let positions = self.source.committed(partition)?;
-        if let Some(task) = self.desk.tasks.get_mut(&partition) {
-            self.restorer.start(partition, task.overlay.store.offsets())?;
-            task.phase = Phase::Restoring(positions);
-        }
-        Ok(())
-    }
-
-    fn restore(&mut self) -> Result<bool, Trouble> {
-        let restoring: Vec<i32> = self.desk.tasks_in(|phase| matches!(phase, Phase::Restoring(_))).collect();
-        if restoring.is_empty() {
-            return Ok(false);
-        }
-        self.read_changelogs()?;
-        for partition in restoring {
-            match self.restorer.progress(partition)? {
-                Restoring::Underway => {}
-                Restoring::StartOver => self.start_over(partition)?,
-                Restoring::Done(offsets) => self.run(partition, offsets)?,
-            }
-        }
-        Ok(true)
-    }
-
-    fn read_changelogs(&mut self) -> Result<(), Trouble> {
-        let now = self.desk.clock.wall();
-        let tasks = &mut self.desk.tasks;
-        let mut failed = None;
-        self.restorer.poll(IDLE_WAIT, &mut |record| {
-            if let Some(task) = tasks.get_mut(&record.partition)
-                && let Err(error) = task.restore(record.key, record.value, now)
-            {
-                failed = Some(error);
-            }
-        })?;
-        failed.map_or(Ok(()), |error| Err(error.into()))
-    }
-
-    fn start_over(&mut self, partition: i32) -> Result<(), Trouble> {
-        tracing::warn!(partition, "local state does not fit the changelog, restoring all of it");
-        if let Some(task) = self.desk.tasks.get_mut(&partition) {
-            task.start_over()?;
-            self.restorer.start(partition, task.overlay.store.offsets())?;
-        }
-        Ok(())
-    }
-
-    /// Puts a restored task to work.
-    fn run(&mut self, partition: i32, offsets: crate::log::ChangelogOffsets) -> Result<(), Trouble> {
-        self.restorer.cancel(partition);
-        let now = self.desk.clock.wall();
-        if let Some(task) = self.desk.tasks.get_mut(&partition)
-            && let Phase::Restoring(positions) = task.phase
-        {
-            task.flush_restore(Some(offsets), now)?;
-            task.clock = acteon_core::PartitionClock::restore(&mut task.overlay)
-                .map_err(|error| StoreError { place: format!("of task {partition}"), problem: error.to_string() })?;
-            task.positions = positions;
-            task.committed = positions;
-            self.source.start(partition, positions)?;
-            task.phase = Phase::Running;
-            self.retry = (Duration::ZERO, RETRY_PAUSE.0);
-            tracing::info!(
-                partition,
-                restored = task.restored,
-                position = positions[InTopic::Actions as usize],
-                "task running"
-            );
         }
         Ok(())
     }

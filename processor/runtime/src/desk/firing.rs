@@ -4,7 +4,7 @@ use super::{Desk, Identity};
 use crate::clock::Clock;
 use crate::log::{LogError, Sink};
 use crate::outbox::Origin;
-use crate::store::{Store, Timer};
+use crate::store::{Store, StoreError, Timer};
 use crate::task::{Phase, Task};
 use crate::worker::Trouble;
 use acteon_core::{Definitions, Input, State, Stepped, expires_at};
@@ -59,15 +59,18 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
                 task.timers.spend(timer);
             }
         }
-        // The index is not in the log: with nothing else to commit, what was stale goes by itself.
-        if self.transaction.is_none()
-            && count > 0
-            && let Some(task) = self.tasks.get_mut(&partition)
-        {
-            let reached = task.overlay.store.offsets();
-            task.apply(reached, self.now)?;
-        }
+        self.take_out_stale()?;
         Ok(count)
+    }
+
+    /// Takes out timers that were found stale, where there is nothing else to commit.
+    pub(super) fn take_out_stale(&mut self) -> Result<(), StoreError> {
+        if self.transaction.is_some() || self.flight.is_some() {
+            return Ok(());
+        }
+        let now = self.now;
+        let mut stale = self.tasks.values_mut().filter(|task| !task.timers.spent().is_empty());
+        stale.try_for_each(|task| task.take_out_stale(now))
     }
 
     /// Reads a timer's entry; returns whether that has gone, or has another time by now.

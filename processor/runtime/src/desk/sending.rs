@@ -1,6 +1,6 @@
 //! What the producer is given, and when.
 
-use super::{Desk, no_producer};
+use super::{Desk, no_producer, numbered};
 use crate::clock::Clock;
 use crate::log::{LogError, OutRecord, OutTopic, SendError, Sink, Tag};
 use crate::store::{Store, Write};
@@ -17,6 +17,9 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
     where
         O: Sink<G>,
     {
+        if !self.may_send() {
+            return Ok(());
+        }
         let is_first = self.tasks.get(&partition).is_some_and(|task| !task.is_announced);
         if is_first || self.outbox.is_full() {
             self.hand_over()?;
@@ -35,7 +38,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             Err((_, SendError::Log(error))) => Err(error),
             Err((number, SendError::TooLarge(reason))) => {
                 // Part of it is in the transaction: that is dropped, and the input set aside next time.
-                self.refuse(number, reason);
+                self.refuse(numbered(&self.inputs, number), reason);
                 Err(LogError::Retriable("an effect is larger than the client sends".to_owned()))
             }
         }
@@ -43,7 +46,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
 
     /// Sends one write of a task to each of the changelogs that it has written to so far. What becomes of these keys later
     /// in the transaction stands behind it.
-    fn announce<G>(&mut self, partition: i32) -> Result<(), LogError>
+    pub(super) fn announce<G>(&mut self, partition: i32) -> Result<(), LogError>
     where
         O: Sink<G>,
     {

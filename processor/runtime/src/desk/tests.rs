@@ -1,6 +1,6 @@
 use super::*;
 use crate::commit::CommitLimits;
-use crate::log::{ChangelogOffsets, CommitError, HeaderList, OutRecord, SendError, Tag};
+use crate::log::{ChangelogOffsets, CommitError, Committing, HeaderList, OutRecord, SendError, Tag};
 use crate::store::Timer;
 use crate::store::memory::MemoryStore;
 use acteon_core::Parts;
@@ -33,6 +33,10 @@ struct Log {
     sent: Vec<Sent>,
     offsets: Vec<(i32, InTopic, i64)>,
     begun: usize,
+    /// What will be told of the commit, the last one first.
+    news: Vec<Committing>,
+    /// Whether nothing is told yet.
+    is_slow: bool,
 }
 
 /// Whether the member that commits is one of the group still.
@@ -53,18 +57,18 @@ impl Sink<Member> for Log {
         ));
         Ok(())
     }
-    fn commit(
-        &mut self,
-        offsets: &[(i32, InTopic, i64)],
-        group: &Member,
-    ) -> Result<Vec<(i32, ChangelogOffsets)>, CommitError> {
+    fn start_commit(&mut self, offsets: &[(i32, InTopic, i64)], group: Member) -> Result<(), LogError> {
         // As a broker: without offsets nobody asks who commits.
-        if !group.0 && !offsets.is_empty() {
-            let error = LogError::Retriable("illegal generation".to_owned());
-            return Err(CommitError { error, refused_input: None });
-        }
+        let is_refused = !group.0 && !offsets.is_empty();
         self.offsets = offsets.to_vec();
-        Ok(vec![(3, ChangelogOffsets { compacted: 8, expiring: 0 })])
+        let error = LogError::Retriable("illegal generation".to_owned());
+        let refused = Err(CommitError { error, refused_input: None });
+        let ends = Ok(vec![(3, ChangelogOffsets { compacted: 8, expiring: 0 })]);
+        self.news = [Committing::Done(if is_refused { refused } else { ends }), Committing::Settled].into();
+        Ok(())
+    }
+    fn poll_commit(&mut self, _: Duration) -> Committing {
+        if self.is_slow { Committing::Sending } else { self.news.pop().unwrap() }
     }
     fn abort(&mut self) -> Result<(), LogError> {
         Ok(())
@@ -104,6 +108,15 @@ fn running(store: MemoryStore) -> Task<MemoryStore> {
     task
 }
 
+/// Commits, and waits for the end.
+fn commit(desk: &mut Desk<Log, MemoryStore, StoppedClock>, is_member: bool) -> Result<(), Trouble> {
+    desk.start_commit(Member(is_member))?;
+    while desk.flight.is_some() {
+        desk.look_after_commit(Duration::ZERO)?;
+    }
+    Ok(())
+}
+
 fn dead_letters(desk: &Desk<Log, MemoryStore, StoppedClock>) -> usize {
     desk.sink.as_ref().unwrap().sent.iter().filter(|(topic, ..)| topic == "Dlq").count()
 }
@@ -114,7 +127,7 @@ fn a_timer_that_cannot_be_fired_is_set_aside_with_its_entry() {
     assert_eq!(desk.fire(&definitions()).unwrap(), 1);
     // Not again before the commit, nor after it.
     assert_eq!(desk.fire(&definitions()).unwrap(), 0);
-    desk.commit(&Member(true)).unwrap();
+    commit(&mut desk, true).unwrap();
     assert_eq!(desk.fire(&definitions()).unwrap(), 0);
     let log = desk.sink.as_ref().unwrap();
     let letter = ("Dlq".to_owned(), KEY.to_vec(), Some(CORRUPT.to_vec()), "timer/3/0".to_owned());
@@ -131,7 +144,7 @@ fn a_timer_that_cannot_be_fired_is_set_aside_with_its_entry() {
 fn a_zombies_commit_of_timers_alone_is_refused_and_they_fire_again() {
     let mut desk = desk();
     desk.fire(&definitions()).unwrap();
-    let refused = desk.commit(&Member(false)).unwrap_err();
+    let refused = commit(&mut desk, false).unwrap_err();
     assert!(matches!(refused, Trouble::Log(LogError::Retriable(_))), "{refused:?}");
     desk.abort();
     let task = desk.tasks.get_mut(&3).unwrap();
@@ -140,7 +153,7 @@ fn a_zombies_commit_of_timers_alone_is_refused_and_they_fire_again() {
     task.phase = Phase::Running;
     desk.sink = Some(Log::default());
     assert_eq!(desk.fire(&definitions()).unwrap(), 1);
-    desk.commit(&Member(true)).unwrap();
+    commit(&mut desk, true).unwrap();
     assert_eq!(dead_letters(&desk), 1);
 }
 
@@ -178,12 +191,12 @@ fn a_turn_fires_so_many_timers_and_those_of_tasks_that_run() {
         turns.push(desk.fire(&definitions()).unwrap());
         if turns.len() == 4 {
             assert_eq!(desk.time_to_timer(), Some(Duration::ZERO));
-            desk.commit(&Member(true)).unwrap();
+            commit(&mut desk, true).unwrap();
         }
     }
     assert_eq!(turns, [257, 512, 512, 512, 208, 0]);
     assert_eq!(desk.time_to_timer(), None);
-    desk.commit(&Member(true)).unwrap();
+    commit(&mut desk, true).unwrap();
     assert_eq!(dead_letters(&desk), 2_001);
     assert!(desk.tasks[&1].overlay.store.timers.is_empty());
     assert_eq!(desk.tasks[&2].overlay.store.timers.len(), 10);
@@ -227,11 +240,49 @@ fn a_task_s_first_input_is_sent_at_once_and_nothing_twice() {
     assert_eq!(topics(&desk), each(1, 1), "what comes later waits for the commit");
     act(&mut desk, 1, 7);
     assert_eq!(topics(&desk), each(3, 2), "the first input of each task, and what there is beside it");
-    desk.commit(&Member(true)).unwrap();
+    commit(&mut desk, true).unwrap();
     assert_eq!(topics(&desk), each(3, 2), "the clocks were sent already, and stand still");
     act(&mut desk, 3, 9);
     assert_eq!(topics(&desk), each(4, 2), "the next transaction begins in the same way");
     desk.abort();
     let task = desk.tasks.get_mut(&3).unwrap();
     assert!(!task.is_announced && task.announced.is_empty(), "nothing of it counts");
+}
+
+#[test]
+fn the_next_transaction_waits_with_its_records_for_those_of_the_last() {
+    let mut desk = desk();
+    let each = |count: usize, clocks: usize| BTreeMap::from([("ChangelogExpiring", clocks), ("Repartition", count)]);
+    act(&mut desk, 3, 7);
+    desk.sink.as_mut().unwrap().is_slow = true;
+    desk.start_commit(Member(true)).unwrap();
+    act(&mut desk, 3, 8);
+    desk.look_after_commit(Duration::ZERO).unwrap();
+    assert_eq!(topics(&desk), each(1, 1), "the last one's are on their way");
+    desk.sink.as_mut().unwrap().is_slow = false;
+    desk.look_after_commit(Duration::ZERO).unwrap();
+    // The clock has not moved, so that this transaction has no state.
+    assert_eq!(topics(&desk), each(2, 1), "they are in the log");
+    let task = &desk.tasks[&3];
+    assert_eq!((task.committed[0], task.positions[0], desk.sink.as_ref().unwrap().begun), (7, 9, 2));
+    desk.look_after_commit(Duration::ZERO).unwrap();
+    assert_eq!((desk.flight.is_some(), desk.tasks[&3].committed[0]), (false, 8));
+    commit(&mut desk, true).unwrap();
+    assert_eq!(desk.tasks[&3].committed[0], 9);
+    assert_eq!(desk.sink.as_ref().unwrap().offsets, [(3, InTopic::Actions, 9)]);
+    assert_eq!(topics(&desk), each(2, 1), "and nothing is sent twice");
+}
+
+#[test]
+fn with_a_commit_that_fails_goes_what_was_decided_on_top_of_it() {
+    let mut desk = desk();
+    act(&mut desk, 3, 7);
+    desk.start_commit(Member(false)).unwrap();
+    act(&mut desk, 3, 8);
+    desk.look_after_commit(Duration::ZERO).unwrap();
+    assert!(matches!(desk.look_after_commit(Duration::ZERO), Err(Trouble::Log(LogError::Retriable(_)))));
+    desk.abort();
+    let task = &desk.tasks[&3];
+    assert_eq!((task.committed[0], task.positions[0], task.is_touched()), (7, 7, false));
+    assert_eq!((task.phase, task.overlay.writes().count()), (Phase::Unread, 0));
 }

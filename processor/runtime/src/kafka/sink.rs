@@ -1,15 +1,19 @@
+mod committer;
+
 use super::client::{SETTLE_TIMEOUT, configure, is_fenced, log, sort};
 use super::input_topics;
 use crate::clock::{Clock, SystemClock};
-use crate::log::{ChangelogOffsets, CommitError, InTopic, LogError, OutRecord, OutTopic, SendError, Sink, Tag};
+use crate::log::{
+    ChangelogOffsets, CommitError, Committing, InTopic, LogError, OutRecord, OutTopic, SendError, Sink, Tag,
+};
 use acteon_topology::{KafkaConfig, Names};
+use committer::{Committer, DRAIN_PAUSE, Ended, News, drain};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,33 +31,36 @@ const TRANSACTION_TIMEOUT: &str = "transaction.timeout.ms";
 const WORN_AFTER: Duration = Duration::from_millis(SOCKET_TIMEOUT_MS / 2);
 /// One poll for delivery reports in so many sends.
 const POLL_EVERY: u32 = 64;
-/// Between two looks at what is in flight.
-const DRAIN_PAUSE: Duration = Duration::from_micros(250);
-/// Longest wait for delivery reports before a commit; the broker's own limit comes first.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Producers that take turns. A coordinator refuses a producer's next transaction while it writes the last one's markers,
 /// and librdkafka then waits for 20 ms; by the time that a producer's turn comes again, its markers are written.
 const PRODUCERS: usize = 2;
 
-/// Transactional producers, one transaction at a time.
+/// Transactional producers: one with the open transaction, while another one's is being committed.
 ///
-/// A transaction that began after another one was committed has the later offsets in each of its partitions, whichever
-/// one's markers are written first.
+/// A commit's offsets are sent when the last commit is over, so that they stand behind its offsets, whichever one's
+/// markers are written first; its records are when all of the last one's are in the log, so that they stand behind those.
 pub(crate) struct KafkaSink {
-    producers: [BaseProducer<Reports>; PRODUCERS],
+    producers: [Transactional; PRODUCERS],
     /// The one whose turn it is.
     turn: usize,
+    committer: Committer,
+    /// The one whose commit is under way.
+    committing: Option<usize>,
     names: Names,
     inputs: [String; 4],
     dispatch_topics: FxHashMap<String, String>,
     clock: SystemClock,
-    /// When the open transaction began.
-    open: Option<Moment>,
     /// How long a transaction may last before the coordinator ends it.
     timeout: Duration,
     sends: u32,
     worn: bool,
+}
+
+/// A producer, and when its transaction began, where it has one that is not over.
+struct Transactional {
+    producer: Arc<BaseProducer<Reports>>,
+    open: Option<Moment>,
 }
 
 /// A moment on both clocks: while a machine is suspended the monotonic one may stand still.
@@ -143,15 +150,19 @@ impl ProducerContext for Reports {
 impl KafkaSink {
     /// Makes the producers, which ends what older ones with the same ids left open, and fences them.
     pub(crate) fn connect(kafka: &KafkaConfig, names: &Names, transactional_id: &str) -> Result<Self, LogError> {
-        let producer = |number: usize| producer(kafka, names, &format!("{transactional_id}-{number}"));
+        let producer = |number: usize| {
+            let producer = producer(kafka, names, &format!("{transactional_id}-{number}"))?;
+            Ok::<_, LogError>(Transactional { producer: Arc::new(producer), open: None })
+        };
         Ok(Self {
             producers: [producer(0)?, producer(1)?],
             turn: 0,
+            committer: Committer::start()?,
+            committing: None,
             names: names.clone(),
             inputs: input_topics(names),
             dispatch_topics: FxHashMap::default(),
             clock: SystemClock::default(),
-            open: None,
             timeout: transaction_timeout(kafka),
             sends: 0,
             worn: false,
@@ -159,48 +170,46 @@ impl KafkaSink {
     }
 
     fn producer(&self) -> &BaseProducer<Reports> {
-        &self.producers[self.turn]
-    }
-
-    /// Waits for all delivery reports. A flush waits for 100 ms at a time, and a poll with a time spins through its last
-    /// millisecond, so the time between two polls is slept. A poll takes the reports of one request, which is one
-    /// partition's, so it is slept only where there were none.
-    fn drain(&self) {
-        let deadline = self.clock.monotonic() + DRAIN_TIMEOUT;
-        let mut left = self.producer().in_flight_count();
-        while left > 0 && self.clock.monotonic() < deadline {
-            self.producer().poll(Duration::ZERO);
-            let before = std::mem::replace(&mut left, self.producer().in_flight_count());
-            if left == before {
-                std::thread::sleep(DRAIN_PAUSE);
-            }
-        }
-    }
-
-    fn failed(&self, error: &KafkaError) -> CommitError {
-        let refused_input = self.producer().context().state.lock().ok().and_then(|mut state| state.refused.take());
-        CommitError { error: self.sort(error), refused_input }
+        &self.producers[self.turn].producer
     }
 
     /// The coordinator fences a producer whose transaction lasts for too long, as after a suspension of the process or while
     /// the broker was away: that is no reason to stop. An instance that was replaced meanwhile takes its id back, and the
     /// other one stops in its place.
-    fn sort(&self, error: &KafkaError) -> LogError {
+    fn sort(&self, error: &KafkaError, of: usize) -> LogError {
+        let Transactional { producer, open } = &self.producers[of];
         let now = Moment::of(&self.clock);
         let is_over_time = |began: Moment| began.until(now) >= self.timeout;
-        match sort_transaction(error, self.producer()) {
-            LogError::Fenced(reason) if self.open.is_some_and(is_over_time) => {
+        match sort_transaction(error, producer) {
+            LogError::Fenced(reason) if open.is_some_and(is_over_time) => {
                 LogError::Retriable(format!("the transaction has lasted for too long: {reason}"))
             }
             other => other,
         }
     }
 
-    fn offsets(&self, offsets: &[(i32, InTopic, i64)]) -> Result<TopicPartitionList, CommitError> {
+    /// Takes note of the end of a producer's commit.
+    fn ended(&mut self, of: usize, ended: Ended) -> Committing {
+        self.committing = None;
+        let reports = self.producers[of].producer.context();
+        if let Err(error) = ended.result {
+            let refused_input = reports.state.lock().ok().and_then(|mut state| state.refused.take());
+            return Committing::Done(Err(CommitError { error: self.sort(&error, of), refused_input }));
+        }
+        self.worn |= ended.took > WORN_AFTER || reports.disturbed.swap(false, Ordering::Relaxed);
+        let ends = match reports.state.lock() {
+            Ok(mut state) => state.ends.drain().collect(),
+            Err(_) => Vec::new(),
+        };
+        self.producers[of].open = None;
+        Committing::Done(Ok(ends))
+    }
+
+    fn offsets(&self, offsets: &[(i32, InTopic, i64)]) -> Result<TopicPartitionList, LogError> {
         let mut list = TopicPartitionList::new();
         for (partition, topic, offset) in offsets {
             list.add_partition_offset(&self.inputs[*topic as usize], *partition, Offset::Offset(*offset))
-                .map_err(|error| self.failed(&error))?;
+                .map_err(|error| self.sort(&error, self.turn))?;
         }
         Ok(list)
     }
@@ -216,7 +225,7 @@ fn producer(kafka: &KafkaConfig, names: &Names, transactional_id: &str) -> Resul
     let timeout = TRANSACTION_TIMEOUT_MS.to_string();
     let defaults = [
         ("compression.type", "lz4"),
-        ("linger.ms", "1"),
+        ("linger.ms", "0"),
         ("batch.size", "524288"),
         ("reconnect.backoff.max.ms", "1000"),
         // A coordinator that still writes the last transaction's markers asks to come again: 100 ms, the default,
@@ -260,8 +269,8 @@ fn sort_transaction(error: &KafkaError, producer: &BaseProducer<Reports>) -> Log
 
 impl Sink<ConsumerGroupMetadata> for KafkaSink {
     fn begin(&mut self) -> Result<(), LogError> {
-        self.producer().begin_transaction().map_err(|error| self.sort(&error))?;
-        self.open = Some(Moment::of(&self.clock));
+        self.producer().begin_transaction().map_err(|error| self.sort(&error, self.turn))?;
+        self.producers[self.turn].open = Some(Moment::of(&self.clock));
         Ok(())
     }
 
@@ -310,43 +319,44 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
                     message = back;
                 }
                 Some(RDKafkaErrorCode::MessageSizeTooLarge) => return Err(SendError::TooLarge(error.to_string())),
-                _ => return Err(self.sort(&error).into()),
+                _ => return Err(self.sort(&error, self.turn).into()),
             }
         }
     }
 
-    fn commit(
-        &mut self,
-        offsets: &[(i32, InTopic, i64)],
-        group: &ConsumerGroupMetadata,
-    ) -> Result<Vec<(i32, ChangelogOffsets)>, CommitError> {
-        let list = self.offsets(offsets)?;
-        let began = self.clock.monotonic();
-        self.producer()
-            .send_offsets_to_transaction(&list, group, SETTLE_TIMEOUT)
-            .map_err(|error| self.failed(&error))?;
-        let offsets_sent = self.clock.monotonic();
-        self.drain();
-        let drained = self.clock.monotonic();
-        self.producer().commit_transaction(Timeout::Never).map_err(|error| self.failed(&error))?;
-        self.open = None;
-        let done = self.clock.monotonic();
-        tracing::trace!(offsets = ?offsets_sent - began, drain = ?drained - offsets_sent, end = ?done - drained, "committed");
-        let slow = done.saturating_sub(began) > WORN_AFTER;
-        self.worn = slow || self.producer().context().disturbed.swap(false, Ordering::Relaxed);
-        let ends = match self.producer().context().state.lock() {
-            Ok(mut state) => state.ends.drain().collect(),
-            Err(_) => Vec::new(),
-        };
+    fn start_commit(&mut self, offsets: &[(i32, InTopic, i64)], group: ConsumerGroupMetadata) -> Result<(), LogError> {
+        let offsets = self.offsets(offsets)?;
+        self.committer.start_commit(Arc::clone(&self.producers[self.turn].producer), offsets, group)?;
+        self.committing = Some(self.turn);
         self.turn = (self.turn + 1) % PRODUCERS;
-        Ok(ends)
+        Ok(())
+    }
+
+    fn poll_commit(&mut self, wait: Duration) -> Committing {
+        let Some(of) = self.committing else {
+            let error = LogError::Retriable("no commit is under way".to_owned());
+            return Committing::Done(Err(CommitError { error, refused_input: None }));
+        };
+        match self.committer.news(wait) {
+            News::None if self.committer.is_settled() => Committing::Settled,
+            News::None => Committing::Sending,
+            News::Settled => Committing::Settled,
+            News::Ended(ended) => self.ended(of, ended),
+            News::Gone => {
+                let error = LogError::Retriable("the commit's thread has ended".to_owned());
+                Committing::Done(Err(CommitError { error, refused_input: None }))
+            }
+        }
     }
 
     fn abort(&mut self) -> Result<(), LogError> {
-        if self.open.is_some() {
-            self.drain();
-            self.producer().abort_transaction(SETTLE_TIMEOUT).map_err(|error| self.sort(&error))?;
-            self.open = None;
+        for of in (0..PRODUCERS).filter(|of| self.committing != Some(*of)) {
+            if self.producers[of].open.is_some() {
+                let producer = &self.producers[of].producer;
+                drain(producer, &self.clock);
+                producer.abort_transaction(SETTLE_TIMEOUT).map_err(|error| self.sort(&error, of))?;
+                self.producers[of].open = None;
+            }
         }
         Ok(())
     }

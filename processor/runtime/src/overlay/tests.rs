@@ -10,9 +10,10 @@ fn what_is_read_is_the_store_under_the_transaction_under_the_step() {
     for seed in 0..300 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut overlay = Overlay::new(MemoryStore::default());
-        // All that was written, all but the step, and all that was applied.
+        // All that was written, all but the step, all that was sealed, and all that was applied.
         let (mut model, mut kept, mut applied) =
             (MemoryState::default(), MemoryState::default(), MemoryState::default());
+        let mut sealed: Option<MemoryState> = None;
         for _ in 0..200 {
             let key = [TAGS[rng.usize(0..TAGS.len())], rng.u8(0..3), rng.u8(0..6)];
             match rng.u32(0..100) {
@@ -35,29 +36,31 @@ fn what_is_read_is_the_store_under_the_transaction_under_the_step() {
                 }
                 80..84 => {
                     overlay.keep_step();
-                    overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
-                    (kept, applied) = (model.clone(), model.clone());
-                }
-                84..86 => {
-                    overlay.discard();
-                    (kept, model) = (applied.clone(), applied.clone());
-                }
-                86..88 => {
-                    // As a task is restored, which may find what another member has written.
-                    overlay.discard();
-                    let value = rng.bool().then(|| [rng.u8(..)]);
-                    let mut writes = [(key.as_slice(), value.as_ref().map(<[u8; 1]>::as_slice))].into_iter();
-                    overlay.restore(&mut writes, ChangelogOffsets::default(), 0).unwrap();
-                    match &value {
-                        Some(value) => applied.put(&key, value),
-                        None => applied.delete(&key),
+                    kept = model.clone();
+                    if let Some(sealed) = sealed.take() {
+                        overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
+                        applied = sealed;
+                    } else {
+                        let _ = overlay.seal();
+                        sealed = Some(model.clone());
                     }
-                    (kept, model) = (applied.clone(), applied.clone());
                 }
-                88 => {
+                drawn @ 84..89 => {
                     overlay.discard();
-                    overlay.clear().unwrap();
-                    applied = MemoryState::default();
+                    sealed = None;
+                    if drawn == 88 {
+                        overlay.clear().unwrap();
+                        applied = MemoryState::default();
+                    } else if drawn >= 86 {
+                        // As a task is restored, which may find what another member has written.
+                        let value = rng.bool().then(|| [rng.u8(..)]);
+                        let mut writes = [(key.as_slice(), value.as_ref().map(<[u8; 1]>::as_slice))].into_iter();
+                        overlay.restore(&mut writes, ChangelogOffsets::default(), 0).unwrap();
+                        match &value {
+                            Some(value) => applied.put(&key, value),
+                            None => applied.delete(&key),
+                        }
+                    }
                     (kept, model) = (applied.clone(), applied.clone());
                 }
                 _ => {}
@@ -70,7 +73,7 @@ fn what_is_read_is_the_store_under_the_transaction_under_the_step() {
 }
 
 #[test]
-fn writes_are_the_last_of_each_key_and_tell_the_first_timer() {
+fn writes_are_the_last_of_each_key_and_tell_their_timers() {
     let timed = |due: i64| [&[1_u8][..], &due.to_be_bytes(), b"body"].concat();
     let mut overlay = Overlay::new(MemoryStore::default());
     overlay.put(b"\x20a", &timed(50));
@@ -83,9 +86,12 @@ fn writes_are_the_last_of_each_key_and_tell_the_first_timer() {
     assert_eq!(overlay.keep_step(), 4 * 15 + 18 + 5);
     assert_eq!(overlay.largest_in_step(), 0);
     assert_eq!(overlay.writes().count(), 4);
-    let earliest = overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
-    assert_eq!(earliest, Some(Timer { due: 200, key: b"\x20b".to_vec() }));
-    assert_eq!(overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap(), None);
+    let set: Vec<Timer> = overlay.seal().collect();
+    let timer = |due: i64, key: &[u8]| Timer { due, key: key.to_vec() };
+    assert_eq!(set, [timer(300, b"\x20a"), timer(200, b"\x20b")]);
+    assert_eq!(overlay.writes().count(), 0);
+    overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
+    assert_eq!(overlay.seal().count(), 0);
 }
 
 /// A store that counts what it is asked for.
@@ -139,10 +145,12 @@ fn a_policy_that_is_not_there_is_asked_for_once_until_it_is_written() {
     assert_eq!([asked(&mut overlay, other), asked(&mut overlay, other)], [1, 1]);
     overlay.put(policy, b"quotas");
     overlay.keep_step();
+    let _ = overlay.seal();
     overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
     assert_eq!(overlay.get(policy).unwrap(), Some(&b"quotas"[..]));
     overlay.delete(policy);
     overlay.keep_step();
+    let _ = overlay.seal();
     overlay.apply(&[], ChangelogOffsets::default(), 0).unwrap();
     assert_eq!([asked(&mut overlay, policy), asked(&mut overlay, policy)], [1, 0]);
 }

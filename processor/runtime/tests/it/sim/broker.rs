@@ -109,7 +109,8 @@ struct Transaction {
     producer: String,
     began: i64,
     touched: Vec<(Topic, i32)>,
-    offsets: Vec<((Topic, i32), i64)>,
+    /// Of the group: which one, its place in the offsets topic, and its value.
+    offsets: Vec<((Topic, i32), u64, i64)>,
 }
 
 #[derive(Debug, Default)]
@@ -129,8 +130,10 @@ pub struct Broker {
     logs: BTreeMap<(Topic, i32), Partition>,
     transactions: Vec<Transaction>,
     producers: BTreeMap<String, Producer>,
-    /// The group's offsets, each with the transaction that committed it: an older one does not replace a newer one's.
-    committed: BTreeMap<(Topic, i32), (usize, i64)>,
+    /// The group's offsets, each with its place in the offsets topic: one that was sent earlier does not replace it.
+    committed: BTreeMap<(Topic, i32), (u64, i64)>,
+    /// Times that offsets were sent.
+    sent: u64,
     /// Ends of transactions that have been decided and answered, and are still to be written: the transaction, and the
     /// partition, or `None` for the group's offsets.
     markers: Vec<(usize, Option<(Topic, i32)>)>,
@@ -165,6 +168,7 @@ impl Broker {
             transactions: Vec::new(),
             producers: BTreeMap::new(),
             committed: BTreeMap::new(),
+            sent: 0,
             markers: Vec::new(),
             rng,
             delayed: Vec::new(),
@@ -271,7 +275,9 @@ impl Broker {
         if !self.group.is_current(member) && self.plant != Some(Plant::StaleMembersCommit) {
             return Err(LogError::Retriable("illegal generation or unknown member".to_owned()));
         }
-        self.transactions[number].offsets.extend_from_slice(offsets);
+        self.sent += 1;
+        let sent = self.sent;
+        self.transactions[number].offsets.extend(offsets.iter().map(|(place, offset)| (*place, sent, *offset)));
         Ok(())
     }
 
@@ -337,10 +343,10 @@ impl Broker {
             return;
         }
         let offsets = std::mem::take(&mut self.transactions[number].offsets);
-        for (place, offset) in offsets.into_iter().filter(|_| self.transactions[number].fate == Fate::Committed) {
-            let committed = self.committed.entry(place).or_insert((number, offset));
-            if committed.0 <= number {
-                *committed = (number, offset);
+        for (place, sent, offset) in offsets.into_iter().filter(|_| self.transactions[number].fate == Fate::Committed) {
+            let committed = self.committed.entry(place).or_insert((sent, offset));
+            if committed.0 <= sent {
+                *committed = (sent, offset);
             }
         }
     }
@@ -377,7 +383,7 @@ impl Broker {
         let place = (topic, partition);
         let open = self.producers.values().filter_map(|producer| producer.open);
         let unwritten = self.markers.iter().filter(|(_, place)| place.is_none()).map(|(number, _)| *number);
-        let holds = |number: usize| self.transactions[number].offsets.iter().any(|(of, _)| *of == place);
+        let holds = |number: usize| self.transactions[number].offsets.iter().any(|(of, ..)| *of == place);
         let pending = open.chain(unwritten).any(holds);
         if pending && self.plant != Some(Plant::UnstableOffsets) {
             return Err(LogError::Retriable("a transaction may still move the offset".to_owned()));

@@ -3,11 +3,14 @@
 use super::broker::{Record, Topic};
 use super::hub::Seam;
 use super::plant::Plant;
-use acteon_runtime::{ChangelogOffsets, CommitError, InTopic, LogError, OutRecord, SendError, Sink, Tag};
+use acteon_runtime::{ChangelogOffsets, CommitError, Committing, InTopic, LogError, OutRecord, SendError, Sink, Tag};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// One commit in so many is answered only after its sender has given up.
 const DELAYED_COMMIT: u32 = 60;
+/// A commit comes one stage further in one of so many polls.
+const LINGERING_COMMIT: u32 = 3;
 /// After one commit in so many the producer is worn.
 const WORN: u32 = 40;
 
@@ -16,10 +19,37 @@ pub struct SimSink {
     /// Id and epoch of each producer.
     producers: [(String, u32); 2],
     turn: usize,
-    ends: BTreeMap<i32, ChangelogOffsets>,
+    /// Ends of the open transaction.
+    ends: Ends,
+    /// Whether a transaction is open.
+    open: bool,
+    commit: Option<Commit>,
+    /// The producer whose commit failed.
+    failed: Option<usize>,
     /// A commit is under way whose answer was not waited for.
     unknown: bool,
     worn: bool,
+}
+
+type Ends = BTreeMap<i32, ChangelogOffsets>;
+
+/// A commit under way.
+struct Commit {
+    producer: usize,
+    offsets: Vec<(i32, InTopic, i64)>,
+    group: (u64, i32),
+    ends: Ends,
+    stage: Stage,
+}
+
+/// What has been done of a commit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Begun,
+    OffsetsSent,
+    Settled,
+    /// Nobody has been told yet.
+    Ended,
 }
 
 impl SimSink {
@@ -30,7 +60,9 @@ impl SimSink {
             Ok((id, epoch))
         };
         let producers = [producer(0)?, producer(1)?];
-        Ok(Self { seam, producers, turn: 0, ends: BTreeMap::new(), unknown: false, worn: false })
+        let ends = BTreeMap::new();
+        let (commit, failed) = (None, None);
+        Ok(Self { seam, producers, turn: 0, ends, open: false, commit, failed, unknown: false, worn: false })
     }
 
     fn producer(&self) -> (&str, u32) {
@@ -38,33 +70,50 @@ impl SimSink {
         (id, *epoch)
     }
 
-    fn try_commit(&mut self, offsets: &[(i32, InTopic, i64)], group: (u64, i32)) -> Result<(), LogError> {
-        let seam = self.seam.clone();
-        let (id, epoch) = self.producers[self.turn].clone();
-        let id = id.as_str();
-        let offsets: Vec<((Topic, i32), i64)> = offsets
-            .iter()
-            .map(|(partition, topic, offset)| ((Topic::ALL[*topic as usize], *partition), *offset))
-            .collect();
-        seam.call("send offsets", true, |shared| {
+    fn send_offsets(&mut self, commit: &Commit) -> Result<(), LogError> {
+        let (id, epoch) = &self.producers[commit.producer];
+        let offset =
+            |(partition, topic, offset): &(i32, InTopic, i64)| ((Topic::ALL[*topic as usize], *partition), *offset);
+        let offsets: Vec<((Topic, i32), i64)> = commit.offsets.iter().map(offset).collect();
+        self.seam.call("send offsets", true, |shared| {
             let stands = |((topic, partition), offset): &((Topic, i32), i64)| {
                 shared.broker.committed(*topic, *partition).is_ok_and(|committed| committed == *offset)
             };
             if shared.is_planted(Plant::TimersUnfenced) && offsets.iter().all(stands) {
                 return Ok(());
             }
-            shared.broker.send_offsets(id, epoch, group, &offsets)
-        })?;
+            shared.broker.send_offsets(id, *epoch, commit.group, &offsets)
+        })
+    }
+
+    fn end(&mut self, commit: &Commit) -> Result<(), LogError> {
+        let (id, epoch) = &self.producers[commit.producer];
         let unknown = &mut self.unknown;
-        seam.call("end", true, |shared| {
+        self.seam.call("end", true, |shared| {
             if shared.fault_rate > 0 && shared.rng.u32(0..DELAYED_COMMIT) == 0 {
                 *unknown = true;
                 shared.count("delayed commit");
-                shared.broker.end_later(id, epoch);
+                shared.broker.end_later(id, *epoch);
                 return Err(LogError::Retriable("the commit timed out".to_owned()));
             }
-            shared.broker.end(id, epoch, true)
+            shared.broker.end(id, *epoch, true)
         })
+    }
+
+    /// Takes a commit one stage further.
+    fn go_on(&mut self, commit: &mut Commit) -> Result<(), LogError> {
+        commit.stage = match commit.stage {
+            Stage::Begun => {
+                self.send_offsets(commit)?;
+                Stage::OffsetsSent
+            }
+            Stage::OffsetsSent => Stage::Settled,
+            Stage::Settled | Stage::Ended => {
+                self.end(commit)?;
+                Stage::Ended
+            }
+        };
+        Ok(())
     }
 }
 
@@ -95,12 +144,16 @@ fn is_lost(plant: Plant, value: Option<&[u8]>) -> bool {
 impl Sink<(u64, i32)> for SimSink {
     fn begin(&mut self) -> Result<(), LogError> {
         self.ends.clear();
-        self.turn = 1 - self.turn;
         let (id, epoch) = self.producer();
-        self.seam.call("begin", true, |shared| shared.broker.begin(id, epoch))
+        self.seam.call("begin", true, |shared| shared.broker.begin(id, epoch))?;
+        self.open = true;
+        Ok(())
     }
 
     fn send(&mut self, record: &OutRecord<'_>, _: Tag) -> Result<(), SendError> {
+        if self.commit.as_ref().is_some_and(|commit| matches!(commit.stage, Stage::Begun | Stage::OffsetsSent)) {
+            self.seam.hub.shared().violations.push("a record was sent before those of the last transaction".to_owned());
+        }
         let (id, epoch) = self.producer();
         let topic = Topic::of(record.topic)?;
         let plant = self.seam.hub.shared().broker.plant;
@@ -137,32 +190,60 @@ impl Sink<(u64, i32)> for SimSink {
         Ok(())
     }
 
-    fn commit(
-        &mut self,
-        offsets: &[(i32, InTopic, i64)],
-        group: &(u64, i32),
-    ) -> Result<Vec<(i32, ChangelogOffsets)>, CommitError> {
-        if let Err(error) = self.try_commit(offsets, *group)
-            && (self.seam.is_dead() || !self.seam.hub.shared().is_planted(Plant::CommitReportedDone))
-        {
-            return Err(CommitError { error, refused_input: None });
+    fn start_commit(&mut self, offsets: &[(i32, InTopic, i64)], group: (u64, i32)) -> Result<(), LogError> {
+        if self.commit.is_some() || !self.open {
+            self.seam.hub.shared().violations.push("a commit began inside another one, or without anything".to_owned());
         }
-        let mut shared = self.seam.hub.shared();
-        shared.count("commit");
-        self.worn = shared.fault_rate > 0 && shared.rng.u32(0..WORN) == 0;
-        drop(shared);
-        Ok(std::mem::take(&mut self.ends).into_iter().collect())
+        let (offsets, ends) = (offsets.to_vec(), std::mem::take(&mut self.ends));
+        self.commit = Some(Commit { producer: self.turn, offsets, group, ends, stage: Stage::Begun });
+        self.open = false;
+        self.turn = 1 - self.turn;
+        Ok(())
+    }
+
+    fn poll_commit(&mut self, wait: Duration) -> Committing {
+        let Some(mut commit) = self.commit.take() else {
+            let error = LogError::Fatal("no commit is under way".to_owned());
+            return Committing::Done(Err(CommitError { error, refused_input: None }));
+        };
+        let lingers = self.seam.hub.shared().rng.u32(0..LINGERING_COMMIT) > 0;
+        if lingers && !self.seam.is_dead() {
+            self.seam.hub.shared().broker.now += i64::try_from(wait.as_millis()).unwrap();
+        } else if commit.stage == Stage::Ended {
+            let mut shared = self.seam.hub.shared();
+            shared.count("commit");
+            self.worn = shared.fault_rate > 0 && shared.rng.u32(0..WORN) == 0;
+            return Committing::Done(Ok(commit.ends.into_iter().collect()));
+        } else if let Err(error) = self.go_on(&mut commit) {
+            if !self.seam.is_dead() && self.seam.hub.shared().is_planted(Plant::CommitReportedDone) {
+                return Committing::Done(Ok(commit.ends.into_iter().collect()));
+            }
+            self.failed = Some(commit.producer);
+            return Committing::Done(Err(CommitError { error, refused_input: None }));
+        }
+        let is_settled = matches!(commit.stage, Stage::Settled | Stage::Ended);
+        self.commit = Some(commit);
+        if is_settled { Committing::Settled } else { Committing::Sending }
     }
 
     fn abort(&mut self) -> Result<(), LogError> {
-        if self.unknown {
-            return Err(LogError::Retriable("a commit is under way".to_owned()));
+        if let Some(commit) = self.commit.take()
+            && commit.stage == Stage::Settled
+            && self.seam.hub.shared().rng.bool()
+        {
+            // On its way, with nobody left who would hear of it.
+            let (id, epoch) = self.producers[commit.producer].clone();
+            self.seam.hub.shared().broker.end_later(&id, epoch);
         }
-        let (id, epoch) = self.producer();
-        self.seam.call("abort", true, |shared| {
-            shared.count("abort");
-            shared.broker.end(id, epoch, false)
-        })
+        let failed = self.failed.take().filter(|_| !self.unknown);
+        for of in failed.into_iter().chain(self.open.then_some(self.turn)) {
+            let (id, epoch) = &self.producers[of];
+            self.seam.call("abort", true, |shared| {
+                shared.count("abort");
+                shared.broker.end(id, *epoch, false)
+            })?;
+        }
+        Ok(())
     }
 
     fn is_worn(&self) -> bool {
