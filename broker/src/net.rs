@@ -76,14 +76,17 @@ async fn converse(shared: &Shared, stream: &mut TcpStream) -> Result<(), Fault> 
             write_out(stream, &mut output).await?;
         }
         let before = output.len();
-        let answered = answer(shared, frame, &mut output).await;
-        let Ok(Some(api)) = answered else {
-            output.truncate(before);
-            if answered.is_err() {
-                write_out(stream, &mut output).await?;
+        let api = match answer(shared, frame, &mut output).await {
+            Ok(Some(api)) => api,
+            Ok(None) => {
+                output.truncate(before);
+                continue;
             }
-            answered?;
-            continue;
+            Err(fault) => {
+                output.truncate(before);
+                write_out(stream, &mut output).await?;
+                return Err(fault.into());
+            }
         };
         let fault = shared.faults.on_response(api);
         if fault != ResponseFault::default() {

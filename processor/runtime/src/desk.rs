@@ -48,8 +48,6 @@ pub(crate) struct Desk<O, S, C> {
     pub(crate) transaction: Option<Transaction>,
     /// The one that is being committed.
     pub(crate) flight: Option<Flight>,
-    /// Commits begun.
-    pub(crate) commits: u64,
     /// The open transaction's inputs, by number.
     inputs: Vec<Identity>,
     /// Inputs whose effects the broker refuses, with its reason.
@@ -70,7 +68,6 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
             sink: None,
             transaction: None,
             flight: None,
-            commits: 0,
             inputs: Vec::new(),
             refused: FxHashMap::default(),
             outbox: Outbox::default(),

@@ -220,11 +220,11 @@ pub trait Source {
     fn group(&mut self) -> Result<Self::Group, LogError>;
 }
 
-/// How far a commit has come.
+/// What is new of the commit under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committing {
-    /// Its records are on their way.
-    Sending,
+    /// Nothing, within the time given.
+    Unchanged,
     /// All its records are in the log, so that those of the next transaction come behind them.
     Settled,
     /// It is over. `Ok` holds the changelogs' next offsets of each task that wrote any; with an error the transaction was
@@ -239,8 +239,8 @@ pub trait Sink<G> {
     /// # Errors
     /// The producer failed.
     fn begin(&mut self) -> Result<(), LogError>;
-    /// Writes a record in the open transaction. Not while the records of a commit under way are being sent
-    /// ([`Committing::Sending`]): they have to come before.
+    /// Writes a record in the open transaction. With a commit under way not before that has [`Committing::Settled`]: its
+    /// records have to come before.
     ///
     /// # Errors
     /// The record is too large, or the transaction can't go on.
@@ -251,8 +251,7 @@ pub trait Sink<G> {
     /// # Errors
     /// The transaction can't go on.
     fn start_commit(&mut self, offsets: &[(i32, InTopic, i64)], group: G) -> Result<(), LogError>;
-    /// How far the commit under way has come: waits until it comes further, and for at most `wait`. [`Committing::Done`]
-    /// is told once.
+    /// What is new of the commit under way; waits for it for at most `wait`. All is told once.
     fn poll_commit(&mut self, wait: Duration) -> Committing;
     /// Aborts the open transaction, and the one whose commit failed. What becomes of a commit under way is left open.
     ///

@@ -128,14 +128,10 @@ where
         if !self.look_after_commit()? {
             return Ok(Progress::Worked);
         }
-        let Taken { followers, timers, actions } = match self.take(definitions, restoring) {
-            Ok(taken) => taken,
-            Err(Trouble::Log(error)) => {
-                self.recover(&error)?;
-                return Ok(Progress::Worked);
-            }
-            Err(Trouble::Store(error)) => return Err(error.into()),
+        let Some(taken) = self.attend(|worker| worker.take(definitions, restoring))? else {
+            return Ok(Progress::Worked);
         };
+        let Taken { followers, timers, actions } = taken;
         let timers_wait = self.desk.time_to_timer().is_some_and(|left| left.is_zero());
         let more_at_hand = followers == FOLLOWERS_A_TURN || timers_wait || actions == ACTIONS_A_TURN;
         let worked = restoring || followers + timers + actions > 0;
@@ -158,9 +154,9 @@ where
         Ok(())
     }
 
-    /// The number of the commit under way.
-    pub fn commit_under_way(&self) -> Option<u64> {
-        self.desk.flight.as_ref().map(|_| self.desk.commits)
+    /// When the commit under way began, on the monotonic clock.
+    pub fn commit_under_way(&self) -> Option<Duration> {
+        self.desk.flight.as_ref().map(|flight| flight.began)
     }
 
     /// The tasks, in order.
@@ -292,6 +288,15 @@ where
             }
         }
         Ok(())
+    }
+
+    /// Does something that may meet with trouble; `None` where it was the log's, which is recovered from.
+    fn attend<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Trouble>) -> Result<Option<T>, WorkerError> {
+        match work(self) {
+            Ok(done) => Ok(Some(done)),
+            Err(Trouble::Log(error)) => self.recover(&error).map(|()| None),
+            Err(Trouble::Store(error)) => Err(error.into()),
+        }
     }
 
     /// Drops everything that is not committed and makes ready to begin again.

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(crate) struct Flight {
     transaction: Transaction,
     /// When the commit began, on the monotonic clock.
-    began: Duration,
+    pub(crate) began: Duration,
     /// Its inputs, by number.
     inputs: Vec<Identity>,
     /// Whether all its records are in the log.
@@ -56,7 +56,6 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         self.tally.seal();
         let inputs = std::mem::take(&mut self.inputs);
         self.transaction = None;
-        self.commits += 1;
         self.flight = Some(Flight { transaction, began, inputs, is_settled: false });
         Ok(())
     }
@@ -70,8 +69,7 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         let Some(flight) = &mut self.flight else { return Ok(()) };
         let sink = self.sink.as_mut().ok_or_else(no_producer)?;
         match sink.poll_commit(wait) {
-            Committing::Sending => return Ok(()),
-            Committing::Settled if flight.is_settled => return Ok(()),
+            Committing::Unchanged => return Ok(()),
             Committing::Settled => flight.is_settled = true,
             Committing::Done(Ok(ends)) => self.land(&ends)?,
             Committing::Done(Err(CommitError { error, refused_input })) => {

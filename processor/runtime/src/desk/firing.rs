@@ -31,6 +31,9 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
         for partition in partitions {
             count += self.fire_task(partition, share.max(1), definitions)?;
         }
+        if count > 0 {
+            self.take_out_stale()?;
+        }
         Ok(count)
     }
 
@@ -59,7 +62,6 @@ impl<O, S: Store, C: Clock> Desk<O, S, C> {
                 task.timers.spend(timer);
             }
         }
-        self.take_out_stale()?;
         Ok(count)
     }
 

@@ -68,7 +68,7 @@ impl Sink<Member> for Log {
         Ok(())
     }
     fn poll_commit(&mut self, _: Duration) -> Committing {
-        if self.is_slow { Committing::Sending } else { self.news.pop().unwrap() }
+        if self.is_slow { Committing::Unchanged } else { self.news.pop().unwrap() }
     }
     fn abort(&mut self) -> Result<(), LogError> {
         Ok(())

@@ -338,8 +338,7 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
             return Committing::Done(Err(CommitError { error, refused_input: None }));
         };
         match self.committer.news(wait) {
-            News::None if self.committer.is_settled() => Committing::Settled,
-            News::None => Committing::Sending,
+            News::None => Committing::Unchanged,
             News::Settled => Committing::Settled,
             News::Ended(ended) => self.ended(of, ended),
             News::Gone => {

@@ -31,12 +31,14 @@ where
     /// a moment.
     pub(super) fn commit_or_wait(&mut self) -> Result<(), WorkerError> {
         let must_wait = self.desk.flight.is_some();
-        self.attend(|worker| if must_wait { worker.await_commit(COMMIT_WAIT) } else { worker.start_commit() })
+        self.attend(|worker| if must_wait { worker.await_commit(COMMIT_WAIT) } else { worker.start_commit() })?;
+        Ok(())
     }
 
     /// Commits what is in hand, and waits until all is over.
     pub(super) fn commit_all(&mut self) -> Result<(), WorkerError> {
-        self.attend(Self::try_commit_all)
+        self.attend(Self::try_commit_all)?;
+        Ok(())
     }
 
     pub(super) fn try_commit_all(&mut self) -> Result<(), Trouble> {
@@ -72,14 +74,5 @@ where
             self.desk.sink = None;
         }
         Ok(())
-    }
-
-    /// Does something about a commit. The log's trouble with it is recovered from.
-    fn attend(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Trouble>) -> Result<(), WorkerError> {
-        match work(self) {
-            Ok(()) => Ok(()),
-            Err(Trouble::Log(error)) => self.recover(&error),
-            Err(Trouble::Store(error)) => Err(error.into()),
-        }
     }
 }

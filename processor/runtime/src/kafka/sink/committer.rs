@@ -8,7 +8,7 @@ use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::producer::Producer;
 use rdkafka::util::Timeout;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// Between two looks at what is in flight.
@@ -48,7 +48,6 @@ pub(super) enum News {
 pub(super) struct Committer {
     orders: Sender<Order>,
     news: Receiver<News>,
-    is_settled: bool,
 }
 
 impl Committer {
@@ -59,41 +58,25 @@ impl Committer {
             .name("committer".to_owned())
             .spawn(move || work(&taken, &told))
             .map_err(|error| LogError::Fatal(format!("thread committer not started: {error}")))?;
-        Ok(Self { orders, news, is_settled: false })
+        Ok(Self { orders, news })
     }
 
     pub(super) fn start_commit(
-        &mut self,
+        &self,
         producer: Arc<BaseProducer<Reports>>,
         offsets: TopicPartitionList,
         group: ConsumerGroupMetadata,
     ) -> Result<(), LogError> {
-        self.is_settled = false;
         let gone = |_| LogError::Retriable("the commit's thread has ended".to_owned());
         self.orders.send(Order { producer, offsets, group }).map_err(gone)
     }
 
-    /// Whether the records of the commit under way are known to be in the log.
-    pub(super) fn is_settled(&self) -> bool {
-        self.is_settled
-    }
-
     /// Waits for news, for at most `wait`.
-    pub(super) fn news(&mut self, wait: Duration) -> News {
-        let news = if wait.is_zero() {
-            self.news.try_recv().or_else(|error| match error {
-                TryRecvError::Empty => Ok(News::None),
-                TryRecvError::Disconnected => Err(()),
-            })
-        } else {
-            self.news.recv_timeout(wait).or_else(|error| match error {
-                RecvTimeoutError::Timeout => Ok(News::None),
-                RecvTimeoutError::Disconnected => Err(()),
-            })
-        };
-        let news = news.unwrap_or(News::Gone);
-        self.is_settled |= matches!(news, News::Settled);
-        news
+    pub(super) fn news(&self, wait: Duration) -> News {
+        self.news.recv_timeout(wait).unwrap_or_else(|error| match error {
+            RecvTimeoutError::Timeout => News::None,
+            RecvTimeoutError::Disconnected => News::Gone,
+        })
     }
 }
 

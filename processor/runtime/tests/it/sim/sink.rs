@@ -221,9 +221,9 @@ impl Sink<(u64, i32)> for SimSink {
             self.failed = Some(commit.producer);
             return Committing::Done(Err(CommitError { error, refused_input: None }));
         }
-        let is_settled = matches!(commit.stage, Stage::Settled | Stage::Ended);
+        let settles = !lingers && commit.stage == Stage::Settled;
         self.commit = Some(commit);
-        if is_settled { Committing::Settled } else { Committing::Sending }
+        if settles { Committing::Settled } else { Committing::Unchanged }
     }
 
     fn abort(&mut self) -> Result<(), LogError> {
