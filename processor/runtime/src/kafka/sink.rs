@@ -352,7 +352,7 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
         for of in (0..PRODUCERS).filter(|of| self.committing != Some(*of)) {
             if self.producers[of].open.is_some() {
                 let producer = &self.producers[of].producer;
-                drain(producer, &self.clock);
+                _ = drain(producer, &self.clock);
                 producer.abort_transaction(SETTLE_TIMEOUT).map_err(|error| self.sort(&error, of))?;
                 self.producers[of].open = None;
             }

@@ -99,19 +99,26 @@ fn commit(order: &Order, clock: &SystemClock, settled: impl FnOnce()) -> Result<
     let began = clock.monotonic();
     producer.send_offsets_to_transaction(offsets, group, SETTLE_TIMEOUT)?;
     let offsets_sent = clock.monotonic();
-    drain(producer, clock);
+    settle(producer, clock, settled);
     let drained = clock.monotonic();
-    settled();
     producer.commit_transaction(Timeout::Never)?;
     let done = clock.monotonic();
     tracing::trace!(offsets = ?offsets_sent - began, drain = ?drained - offsets_sent, end = ?done - drained, "committed");
     Ok(())
 }
 
+/// Waits until all records are in the log, and tells that. Where some are still on their way after the longest wait, the
+/// next transaction's wait until this one has ended.
+fn settle(producer: &BaseProducer<Reports>, clock: &impl Clock, settled: impl FnOnce()) {
+    if drain(producer, clock) {
+        settled();
+    }
+}
+
 /// Waits for all delivery reports. A flush waits for 100 ms at a time, and a poll with a time spins through its last
 /// millisecond, so the time between two polls is slept. A poll takes the reports of one request, which is one partition's,
-/// so it is slept only where there were none.
-pub(super) fn drain(producer: &BaseProducer<Reports>, clock: &impl Clock) {
+/// so it is slept only where there were none. Returns whether all have come in time.
+pub(super) fn drain(producer: &BaseProducer<Reports>, clock: &impl Clock) -> bool {
     let deadline = clock.monotonic() + DRAIN_TIMEOUT;
     let mut left = producer.in_flight_count();
     while left > 0 && clock.monotonic() < deadline {
@@ -120,5 +127,43 @@ pub(super) fn drain(producer: &BaseProducer<Reports>, clock: &impl Clock) {
         if left == before {
             std::thread::sleep(DRAIN_PAUSE);
         }
+    }
+    left == 0
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use rdkafka::ClientConfig;
+    use rdkafka::config::FromClientConfigAndContext as _;
+    use rdkafka::producer::BaseRecord;
+    use std::cell::Cell;
+
+    /// A clock on which each look takes ten seconds.
+    #[derive(Default)]
+    struct Hasty(Cell<u64>);
+
+    impl Clock for Hasty {
+        fn wall(&self) -> i64 {
+            0
+        }
+        fn monotonic(&self) -> Duration {
+            self.0.set(self.0.get() + 10);
+            Duration::from_secs(self.0.get())
+        }
+    }
+
+    #[test]
+    fn records_that_are_still_on_their_way_are_not_said_to_be_in_the_log() {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", "127.0.0.1:1").set("message.timeout.ms", "60000");
+        let producer = BaseProducer::from_config_and_context(&config, Reports::default()).unwrap();
+        let told = Cell::new(false);
+        settle(&producer, &Hasty::default(), || told.set(true));
+        assert!(told.take(), "with nothing on its way");
+        producer.send(BaseRecord::<[u8], [u8], usize>::with_opaque_to("t", 0).payload(b"v")).map_err(|e| e.0).unwrap();
+        settle(&producer, &Hasty::default(), || told.set(true));
+        assert!(!told.get(), "a record that no broker has taken");
     }
 }
