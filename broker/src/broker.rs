@@ -108,6 +108,10 @@ impl Broker {
         bootstrap(&self.shared)
     }
 
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// The handle that makes this broker misbehave, for tests.
     pub fn faults(&self) -> Faults {
         self.shared.faults.clone()

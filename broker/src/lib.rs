@@ -21,6 +21,7 @@ mod cleaner;
 mod clock;
 mod compaction;
 mod coordinator;
+mod direct;
 mod error;
 mod faults;
 mod group;
@@ -36,6 +37,7 @@ mod topic_config;
 mod txn;
 
 pub use broker::{Broker, Config};
+pub use direct::{Direct, DirectProducer, Member, RecordBatch, Refused};
 pub use error::Error;
 pub use faults::Faults;
 /// The Kafka protocol's name of a kind of request.

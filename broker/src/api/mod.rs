@@ -14,6 +14,8 @@ mod txn;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use txn::init_transactional;
+
 use crate::shared::Shared;
 use crate::{ApiKey, Error};
 use bytes::{Bytes, BytesMut};

@@ -6,6 +6,7 @@ mod client;
 mod clock;
 mod conformance;
 mod crashes;
+mod direct;
 mod faults;
 mod storage;
 mod transactions;
