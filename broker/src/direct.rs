@@ -13,7 +13,7 @@ use crate::txn::TopicPartition;
 use crate::{Broker, Error, api, clock};
 use kafka_protocol::error::ResponseError;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 /// A transactional producer's way into a broker of the same process.
 #[derive(Debug, Clone)]
@@ -91,7 +91,9 @@ impl Direct {
     /// # Errors
     /// The id or the time is not one that the broker takes, or it can't write.
     pub fn producer(&self, transactional_id: &str, timeout_ms: i32) -> Result<DirectProducer, Refused> {
-        let made = api::init_transactional(&self.0, transactional_id, None, timeout_ms);
+        let mut coordinator = running(&self.0)?;
+        let made = api::init_transactional(&mut coordinator, transactional_id, None, timeout_ms, &self.0.ground());
+        drop(coordinator);
         let (producer_id, epoch) = made.map_err(|error| stopped(&self.0, &error))??;
         Ok(DirectProducer {
             shared: Arc::clone(&self.0),
@@ -116,11 +118,8 @@ impl DirectProducer {
         member: Member<'_>,
     ) -> Result<Vec<i64>, Refused> {
         let shared = Arc::clone(&self.shared);
-        if shared.is_halted() {
-            return Err(ResponseError::BrokerNotAvailable.into());
-        }
         let partitions = self.places(batches)?;
-        let mut coordinator = shared.coordinator();
+        let mut coordinator = running(&shared)?;
         coordinator.txn(&self.id)?.check_add(self.producer_id, self.epoch)?;
         let whom = (member.id, None, member.generation);
         coordinator.check_commit(member.group, whom, true, clock::steady_ms())?;
@@ -184,6 +183,12 @@ impl DirectProducer {
         let written = entries.into_iter().try_for_each(|entry| coordinator.record(entry));
         written.map_err(|error| stopped(&self.shared, &error))
     }
+}
+
+/// The coordinator of a broker that is to go on: one that stops flushes its files and gives its directory away.
+fn running(shared: &Shared) -> Result<MutexGuard<'_, Coordinator>, Refused> {
+    let coordinator = shared.coordinator();
+    if shared.is_stopping() { Err(ResponseError::BrokerNotAvailable.into()) } else { Ok(coordinator) }
 }
 
 /// What a client is told of an error: a disk that can't be written is worth another try.

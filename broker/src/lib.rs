@@ -1,9 +1,9 @@
 //! `acteon-broker`: a single-node broker that speaks the Kafka protocol, for `acteon dev` and for tests.
 //!
 //! Any Kafka client can use it: idempotent and transactional producers, read_committed consumers, consumer groups,
-//! admin clients. It keeps its data in one directory, listens on loopback only, and has no replication,
-//! authentication or TLS. It is for development, never for production: there `bootstrap.servers` names an Apache
-//! Kafka.
+//! admin clients; a transactional producer of the same process can do without the network ([`Direct`]). It keeps its
+//! data in one directory, listens on loopback only, and has no replication, authentication or TLS. It is for
+//! development, never for production: there `bootstrap.servers` names an Apache Kafka.
 //!
 //! ```no_run
 //! let broker = acteon_broker::Broker::start(acteon_broker::Config::new("./.acteon/broker"))?;

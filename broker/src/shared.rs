@@ -58,6 +58,11 @@ impl Shared {
         self.stop.subscribe()
     }
 
+    /// Whether the broker is to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     /// Tells everything to stop.
     pub(crate) fn stop(&self) {
         self.stop.send_replace(true);

@@ -13,7 +13,7 @@ use crate::exit::{Exit, Failure};
 use acteon_connectors::{Connectors, ConnectorsConfig};
 use acteon_gateway::view::audit::{AuditView, SqliteAuditStore};
 use acteon_gateway::{ApiLimits, Gateway, Metrics, Sources};
-use acteon_runtime::{CommitLimits, Processor, ProcessorConfig};
+use acteon_runtime::{CommitLimits, Processor, ProcessorConfig, Producers};
 use anyhow::{Context as _, Result};
 use book::Book;
 use clap::ValueEnum;
@@ -119,14 +119,20 @@ pub(crate) struct Services {
 
 impl Services {
     /// Starts the roles on a Kafka that answers and has the topics.
-    pub(crate) fn start(config: &Config, roles: &[Role], prepared: &Prepared, http: Http) -> Result<Self> {
+    pub(crate) fn start(
+        config: &Config,
+        roles: &[Role],
+        prepared: &Prepared,
+        producers: Producers,
+        http: Http,
+    ) -> Result<Self> {
         let names = &config.topology.names;
         let mut reloader = None;
         if roles.contains(&Role::Processor) {
             let definitions = definitions::of(config, &prepared.files)?;
             let changed = acteon_runtime::definitions::publish(&config.kafka, names, &definitions)?;
             tracing::info!(rules = prepared.rules, changed, "definitions published");
-            http.running.set_processor(Processor::start(processor_config(config))?);
+            http.running.set_processor(Processor::start(processor_config(config, producers))?);
             if config.rules.watch {
                 reloader = Some(Reloader::start(config.clone(), prepared.files.clone())?);
             }
@@ -228,7 +234,7 @@ fn stop_processor(processor: Processor, timeout: Duration) {
     }
 }
 
-fn processor_config(config: &Config) -> ProcessorConfig {
+fn processor_config(config: &Config, producers: Producers) -> ProcessorConfig {
     let processor = &config.processor;
     ProcessorConfig {
         kafka: config.kafka.clone(),
@@ -243,5 +249,6 @@ fn processor_config(config: &Config) -> ProcessorConfig {
             max_bytes: processor.commit_max_bytes,
         },
         secrets: config.secrets.clone(),
+        producers,
     }
 }

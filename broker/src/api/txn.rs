@@ -3,7 +3,7 @@
 //! A handler fails only when a failpoint has halted the broker; everything else is an error code.
 
 use super::{code, offsets, storage};
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, Ground};
 use crate::meta::{Committed, Entry};
 use crate::shared::Shared;
 use crate::txn::{End, Init, MAX_TIMEOUT_MS, TopicPartition, Txn, init};
@@ -49,11 +49,12 @@ pub(super) fn init_producer_id(
     request: &InitProducerIdRequest,
     version: i16,
 ) -> Result<InitProducerIdResponse, Error> {
+    let mut coordinator = shared.coordinator();
     let made = match &request.transactional_id {
-        None => next_producer_id(&mut shared.coordinator()).map(|id| (id, 0)),
+        None => next_producer_id(&mut coordinator).map(|id| (id, 0)),
         Some(id) => {
             let given = (request.producer_id.0 >= 0).then_some((request.producer_id.0, request.producer_epoch));
-            init_transactional(shared, id, given, request.transaction_timeout_ms)?
+            init_transactional(&mut coordinator, id, given, request.transaction_timeout_ms, &shared.ground())?
         }
     };
     let answer = InitProducerIdResponse::default();
@@ -74,10 +75,11 @@ fn next_producer_id(coordinator: &mut Coordinator) -> Result<i64, ResponseError>
 
 /// Gives a transactional id a producer, with its id and epoch. `given` is what the producer believes it has, if anything.
 pub(crate) fn init_transactional(
-    shared: &Shared,
+    coordinator: &mut Coordinator,
     id: &str,
     given: Option<(i64, i16)>,
     timeout_ms: i32,
+    ground: &Ground<'_>,
 ) -> Result<Result<(i64, i16), ResponseError>, Error> {
     if id.is_empty() {
         return Ok(Err(ResponseError::InvalidRequest));
@@ -85,10 +87,9 @@ pub(crate) fn init_transactional(
     if !(1..=MAX_TIMEOUT_MS).contains(&timeout_ms) {
         return Ok(Err(ResponseError::InvalidTransactionTimeout));
     }
-    let (mut coordinator, ground) = (shared.coordinator(), shared.ground());
     let mut given = given;
     if init(coordinator.meta.txns.get(id), given) == Init::AbortFirst {
-        if let Err(error) = coordinator.abort_and_fence(id, &ground) {
+        if let Err(error) = coordinator.abort_and_fence(id, ground) {
             return end_error(error).map(Err);
         }
         given = None; // it was checked, and the epoch has moved on

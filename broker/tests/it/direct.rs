@@ -120,3 +120,19 @@ fn a_transaction_that_was_decided_before_a_crash_is_there_once_after_it() {
     assert_eq!(client.committed("g", "in", 1).unwrap(), [Offset::Offset(7)]);
     go_on(&mut broker.direct().producer("tx", TIMEOUT_MS).unwrap(), &client);
 }
+
+#[test]
+fn a_broker_that_has_stopped_takes_nothing_more() {
+    let (dir, broker, _) = start();
+    let direct = broker.direct();
+    let mut producer = direct.producer("tx", TIMEOUT_MS).unwrap();
+    producer.commit(&[batch(0, &["a"])], &[("in", 0, 7)], NOBODY).unwrap();
+    broker.shutdown();
+    // Its directory may be another one's by now.
+    assert!(!producer.commit(&[batch(0, &["late"])], &[("in", 0, 8)], NOBODY).unwrap_err().is_fenced());
+    assert!(direct.producer("tx", TIMEOUT_MS).is_err());
+    let broker = Broker::start(Config::new(dir.path())).unwrap();
+    let client = Client::new(broker.bootstrap());
+    assert_eq!(values(&client, 0), ["a"]);
+    assert_eq!(client.committed("g", "in", 1).unwrap(), [Offset::Offset(7)]);
+}

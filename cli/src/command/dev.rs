@@ -1,3 +1,4 @@
+mod direct;
 mod secret;
 
 use crate::args::Global;
@@ -79,7 +80,8 @@ impl Dev {
         })?;
         config.kafka = KafkaConfig::new(&broker.bootstrap());
         make_topics(&config)?;
-        let services = Services::start(&config, &ROLES, &prepared, http)?;
+        let producers = direct::producers(broker.direct(), &config.topology.names, &config.processor.application_id);
+        let services = Services::start(&config, &ROLES, &prepared, producers, http)?;
         self.banner(&config, &prepared, services.http_address())?;
         let exit = services.run();
         broker.shutdown();

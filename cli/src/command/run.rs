@@ -4,6 +4,7 @@ use crate::duration;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::service::{self, Http, Role, Services};
+use acteon_runtime::Producers;
 use acteon_topology::{self as topology, Topology};
 use anyhow::Result;
 use clap::Args;
@@ -59,7 +60,8 @@ impl Run {
         let http = Http::start(&config, &self.roles)?;
         topology::wait_for_kafka(&config.kafka, self.kafka_timeout, |message| tracing::warn!("{message}"))?;
         topology::check(&config.kafka, &wanted)?;
-        let services = Services::start(&config, &self.roles, &prepared, http)?;
+        let producers = Producers::of_kafka(&config.kafka, &config.topology.names);
+        let services = Services::start(&config, &self.roles, &prepared, producers, http)?;
         let mut output = Output::stdout();
         if let Some(address) = services.http_address() {
             output.line(format!("Listening on {address}"))?;

@@ -45,6 +45,9 @@ const SHORT: Scale =
     Scale { actions: 30_000, lives: 1_500, tenants: 100, kills: 6, pauses: 1, reloads: 1, restarts: 1, seconds: 30 };
 const EMBEDDED: Scale =
     Scale { actions: 20_000, lives: 1_000, tenants: 80, kills: 8, pauses: 1, reloads: 1, restarts: 1, seconds: 20 };
+/// One of the processors has the broker in its process: hit, it takes that with it.
+const DEV: Scale =
+    Scale { actions: 20_000, lives: 1_000, tenants: 80, kills: 8, pauses: 1, reloads: 1, restarts: 1, seconds: 30 };
 
 #[test]
 fn exactly_once_on_kafka() {
@@ -57,6 +60,11 @@ fn exactly_once_on_the_embedded_broker() {
     run("embedded", Cluster::embedded(), EMBEDDED);
 }
 
+#[test]
+fn exactly_once_with_the_broker_in_the_same_process() {
+    run("acteon dev", Cluster::dev(), DEV);
+}
+
 fn run(name: &str, mut cluster: Cluster, scale: Scale) {
     let seed = match std::env::var("SEED") {
         Ok(text) => text.parse().expect("SEED is a number"),
@@ -65,7 +73,7 @@ fn run(name: &str, mut cluster: Cluster, scale: Scale) {
     eprintln!("exactly once on {name}: SEED={seed}");
     let plan = Plan::new(seed, scale);
     let began = clock::now();
-    let mut fleet = Fleet::start(cluster.bootstrap());
+    let mut fleet = Fleet::start(&cluster);
     let log = Log::new(cluster.bootstrap());
     // A broker that is about to lead a new partition can refuse a producer's first batch and take the second one; sent again,
     // the first one then counts as a repetition, and is lost.
@@ -85,6 +93,7 @@ fn run(name: &str, mut cluster: Cluster, scale: Scale) {
     lives.join().expect("everything that lives is sent");
     life::wait_until_over(&log, DRAIN_LIMIT, || fleet.watch());
     fleet.stop(|| log.wait_until_consumed(DRAIN_LIMIT));
+    cluster.take_over(&fleet);
     log.wait_until_stable(DRAIN_LIMIT);
     let drained = began.elapsed();
     let judged = judge::judge(&log, &fleet, &sent);
@@ -123,7 +132,7 @@ fn disturb(plan: &Plan, cluster: &mut Cluster, fleet: &mut Fleet) {
             Event::Pause { victim, down } => fleet.pause(*victim, *down),
             Event::Reload(victim) => fleet.reload(*victim),
             Event::Fail { calls, status } => fleet.fail(*calls, *status),
-            Event::RestartBroker => cluster.restart(),
+            Event::RestartBroker => cluster.restart(fleet),
         }
     }
 }

@@ -16,6 +16,7 @@ mod monitor;
 mod outbox;
 mod overlay;
 mod processor;
+mod producers;
 mod pulse;
 mod rocks;
 mod store;
@@ -26,12 +27,14 @@ mod worker;
 pub use clock::{Clock, SystemClock};
 pub use commit::CommitLimits;
 pub use error::Error;
+pub use kafka::{Member, input_topics};
 pub use log::{
     ChangelogOffsets, ChangelogRecord, CommitError, Committing, HeaderList, InRecord, InTopic, LogError, OutRecord,
     OutTopic, Polled, Positions, Restorer, Restoring, SendError, Sink, Source, Tag,
 };
 pub use metrics::describe;
 pub use processor::{Health, Processor, ProcessorConfig, TaskHealth};
+pub use producers::{OutTopicNames, Producer, Producers};
 pub use rocks::{RocksStores, StoreLimits};
 pub use store::{DueTimers, Store, StoreError, Stores, Timer, Write};
 pub use worker::{Progress, TaskState, Worker, WorkerConfig, WorkerError};

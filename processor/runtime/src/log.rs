@@ -262,6 +262,27 @@ pub trait Sink<G> {
     fn is_worn(&self) -> bool;
 }
 
+impl<G, S: Sink<G> + ?Sized> Sink<G> for Box<S> {
+    fn begin(&mut self) -> Result<(), LogError> {
+        (**self).begin()
+    }
+    fn send(&mut self, record: &OutRecord<'_>, tag: Tag) -> Result<(), SendError> {
+        (**self).send(record, tag)
+    }
+    fn start_commit(&mut self, offsets: &[(i32, InTopic, i64)], group: G) -> Result<(), LogError> {
+        (**self).start_commit(offsets, group)
+    }
+    fn poll_commit(&mut self, wait: Duration) -> Committing {
+        (**self).poll_commit(wait)
+    }
+    fn abort(&mut self) -> Result<(), LogError> {
+        (**self).abort()
+    }
+    fn is_worn(&self) -> bool {
+        (**self).is_worn()
+    }
+}
+
 /// How far a restore has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restoring {

@@ -2,8 +2,9 @@ use crate::clock::SystemClock;
 use crate::commit::CommitLimits;
 use crate::definitions::{Follower, Snapshots, Table};
 use crate::error::Error;
-use crate::kafka::{KafkaRestorer, KafkaSink, KafkaSource, cluster_id, input_topics};
+use crate::kafka::{KafkaRestorer, KafkaSource, cluster_id, input_topics};
 use crate::monitor::Monitor;
+use crate::producers::Producers;
 use crate::pulse::{self, Pulse, Watch};
 use crate::rocks::{RocksStores, StoreLimits};
 use crate::worker::{TaskState, Worker, WorkerConfig, WorkerError};
@@ -48,6 +49,8 @@ pub struct ProcessorConfig {
     pub commit: CommitLimits,
     /// What decisions need and no topic may hold.
     pub secrets: Secrets,
+    /// Makes the workers' producers.
+    pub producers: Producers,
 }
 
 /// Whether a processor is ready to decide.
@@ -279,8 +282,8 @@ impl Seat {
         let restorer = KafkaRestorer::new(kafka, names);
         let transactional_id = format!("{application_id}-{}-{}", self.instance_id, self.number);
         let connect = {
-            let (kafka, names) = (kafka.clone(), names.clone());
-            Box::new(move || KafkaSink::connect(&kafka, &names, &transactional_id))
+            let producers = self.config.producers.clone();
+            Box::new(move || producers.connect(&transactional_id))
         };
         let config =
             WorkerConfig { partitions: self.partitions, limits: self.config.commit, topics: input_topics(names) };

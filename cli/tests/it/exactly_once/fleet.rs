@@ -1,5 +1,6 @@
 //! The processes: two processors, a connector, and the HTTP server that webhooks go to.
 
+use super::cluster::Cluster;
 use super::life::PACE;
 use super::log::PREFIX;
 use super::plan::Victim;
@@ -20,6 +21,8 @@ use tempfile::TempDir;
 pub(crate) const PARTITIONS: i32 = 8;
 /// `session.timeout.ms` of all group members: so long does the group wait for one that was killed.
 pub(crate) const SESSION_MS: u32 = 3_000;
+/// The process that is an `acteon dev` where the broker is part of one: it ends last.
+pub(crate) const DEV: Victim = Victim::Two;
 /// Far more than a process takes to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// One call in so many of those for what lives for a while is refused.
@@ -43,6 +46,8 @@ struct Member {
 
 pub(crate) struct Fleet {
     members: Vec<Member>,
+    /// Where the broker that is part of [`DEV`] listens.
+    dev_port: Option<u16>,
     receiver: Receiver,
     /// RocksDB's own id of each store that there has been: a store that was wiped gets another one.
     identities: BTreeMap<PathBuf, String>,
@@ -56,7 +61,8 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// Makes the topics and starts all processes.
-    pub(crate) fn start(bootstrap: &str) -> Self {
+    pub(crate) fn start(cluster: &Cluster) -> Self {
+        let bootstrap = cluster.bootstrap();
         let dir = tempfile::tempdir().unwrap();
         let receiver = Receiver::start().unwrap();
         fs::create_dir(dir.path().join("rules")).unwrap();
@@ -77,13 +83,33 @@ impl Fleet {
                 Member { victim, name, roles, dir: own, process: None }
             })
             .collect();
-        let config = members[0].dir.join("acteon.toml");
+        let mut fleet = Self {
+            members,
+            dev_port: cluster.dev_port(),
+            receiver,
+            identities: BTreeMap::new(),
+            failed_starts: 0,
+            continued: 0,
+            _dir: dir,
+        };
+        if fleet.dev_port.is_some() {
+            fleet.start_again(DEV);
+            fleet.member(DEV).process.as_mut().unwrap().wait_for_line("^Listening on ", START_LIMIT).unwrap();
+        }
+        let config = fleet.members[0].dir.join("acteon.toml");
         let applied = acteon(&["topology", "apply", "-c", config.to_str().unwrap()]);
         assert_eq!(applied.code, 0, "{}", applied.stderr);
-        let mut fleet =
-            Self { members, receiver, identities: BTreeMap::new(), failed_starts: 0, continued: 0, _dir: dir };
-        Victim::ALL.into_iter().for_each(|victim| fleet.start_again(victim));
+        for victim in Victim::ALL {
+            if fleet.member(victim).process.is_none() {
+                fleet.start_again(victim);
+            }
+        }
         fleet
+    }
+
+    /// What [`DEV`] keeps.
+    pub(crate) fn dev_data(&self) -> &Path {
+        &self.members.iter().find(|member| member.victim == DEV).unwrap().dir
     }
 
     fn member(&mut self, victim: Victim) -> &mut Member {
@@ -92,13 +118,21 @@ impl Fleet {
 
     pub(crate) fn start_again(&mut self, victim: Victim) {
         self.note_stores();
+        let dev_port = self.dev_port.filter(|_| victim == DEV);
         let member = self.member(victim);
         let written = tasks(member).filter(|path| has_tables(path)).count();
         // Of the output only the address is of interest, and only the last one.
         fs::write(member.dir.join("stdout"), "").unwrap();
+        let port = dev_port.unwrap_or_default().to_string();
+        let args = match dev_port {
+            None => ["run", "--port", "0", "--roles", member.roles, "-c"],
+            Some(_) => ["dev", "--port", "0", "--broker-port", &port, "-c"],
+        };
+        let data_dir = dev_port.map(|_| ["--data-dir".as_ref(), member.dir.as_os_str()]);
         let process = Process::command(binary())
-            .args(["run", "--port", "0", "--roles", member.roles, "-c"])
+            .args(args)
             .arg(member.dir.join("acteon.toml"))
+            .args(data_dir.into_iter().flatten())
             // A line for each call is too much.
             .env(
                 "RUST_LOG",

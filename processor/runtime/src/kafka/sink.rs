@@ -1,16 +1,14 @@
 mod committer;
 
 use super::client::{SETTLE_TIMEOUT, configure, is_fenced, log, sort};
-use super::input_topics;
+use super::{Member, input_topics};
 use crate::clock::{Clock, SystemClock};
-use crate::log::{
-    ChangelogOffsets, CommitError, Committing, InTopic, LogError, OutRecord, OutTopic, SendError, Sink, Tag,
-};
+use crate::log::{ChangelogOffsets, CommitError, Committing, InTopic, LogError, OutRecord, SendError, Sink, Tag};
+use crate::producers::OutTopicNames;
 use acteon_topology::{KafkaConfig, Names};
 use committer::{Committer, DRAIN_PAUSE, Ended, News, drain};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
@@ -47,9 +45,8 @@ pub(crate) struct KafkaSink {
     committer: Committer,
     /// The one whose commit is under way.
     committing: Option<usize>,
-    names: Names,
+    topics: OutTopicNames,
     inputs: [String; 4],
-    dispatch_topics: FxHashMap<String, String>,
     clock: SystemClock,
     /// How long a transaction may last before the coordinator ends it.
     timeout: Duration,
@@ -159,9 +156,8 @@ impl KafkaSink {
             turn: 0,
             committer: Committer::start()?,
             committing: None,
-            names: names.clone(),
+            topics: OutTopicNames::new(names),
             inputs: input_topics(names),
-            dispatch_topics: FxHashMap::default(),
             clock: SystemClock::default(),
             timeout: transaction_timeout(kafka),
             sends: 0,
@@ -267,7 +263,7 @@ fn sort_transaction(error: &KafkaError, producer: &BaseProducer<Reports>) -> Log
     }
 }
 
-impl Sink<ConsumerGroupMetadata> for KafkaSink {
+impl Sink<Member> for KafkaSink {
     fn begin(&mut self) -> Result<(), LogError> {
         self.producer().begin_transaction().map_err(|error| self.sort(&error, self.turn))?;
         self.producers[self.turn].open = Some(Moment::of(&self.clock));
@@ -275,26 +271,12 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
     }
 
     fn send(&mut self, record: &OutRecord<'_>, tag: Tag) -> Result<(), SendError> {
-        let topic = match record.topic {
-            OutTopic::Outcomes => self.names.outcomes(),
-            OutTopic::Audit => self.names.audit(),
-            OutTopic::Dlq => self.names.dlq(),
-            OutTopic::Repartition => self.names.repartition(),
-            OutTopic::Changelog => self.names.changelog(),
-            OutTopic::ChangelogExpiring => self.names.changelog_expiring(),
-            OutTopic::Commands => self.names.commands(),
-            OutTopic::Definitions => self.names.definitions(),
-            OutTopic::Dispatch(provider) => {
-                if !self.dispatch_topics.contains_key(provider) {
-                    self.dispatch_topics.insert(provider.to_owned(), self.names.dispatch(provider));
-                }
-                &self.dispatch_topics[provider]
-            }
-        };
         let opaque = match tag {
             Tag::Changelog => CHANGELOG,
             Tag::Input(number) => number as usize + 1,
         };
+        let producer = &self.producers[self.turn].producer;
+        let topic = self.topics.of(record.topic);
         let mut message: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(topic, opaque);
         message.key = record.key;
         message.payload = record.value;
@@ -308,13 +290,13 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
         }
         self.sends = self.sends.wrapping_add(1);
         if self.sends.is_multiple_of(POLL_EVERY) {
-            self.producer().poll(Duration::ZERO);
+            producer.poll(Duration::ZERO);
         }
         loop {
-            let Err((error, back)) = self.producer().send(message) else { return Ok(()) };
+            let Err((error, back)) = producer.send(message) else { return Ok(()) };
             match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::QueueFull) => {
-                    self.producer().poll(Duration::ZERO);
+                    producer.poll(Duration::ZERO);
                     std::thread::sleep(DRAIN_PAUSE);
                     message = back;
                 }
@@ -324,9 +306,9 @@ impl Sink<ConsumerGroupMetadata> for KafkaSink {
         }
     }
 
-    fn start_commit(&mut self, offsets: &[(i32, InTopic, i64)], group: ConsumerGroupMetadata) -> Result<(), LogError> {
+    fn start_commit(&mut self, offsets: &[(i32, InTopic, i64)], group: Member) -> Result<(), LogError> {
         let offsets = self.offsets(offsets)?;
-        self.committer.start_commit(Arc::clone(&self.producers[self.turn].producer), offsets, group)?;
+        self.committer.start_commit(Arc::clone(&self.producers[self.turn].producer), offsets, group.metadata)?;
         self.committing = Some(self.turn);
         self.turn = (self.turn + 1) % PRODUCERS;
         Ok(())

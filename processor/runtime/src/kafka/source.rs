@@ -1,12 +1,12 @@
 use super::client::{REQUEST_TIMEOUT, configure, log, quiet, sort};
-use super::{client::QuietContext, input_topics};
+use super::{Member, client::QuietContext, input_topics};
 use crate::clock::{Clock, SystemClock};
 use crate::log::{HeaderList, InRecord, InTopic, LogError, Polled, Positions, Source};
 use acteon_topology::{KafkaConfig, Names};
 use rdkafka::bindings::rd_kafka_resp_err_t as RespErr;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
@@ -165,7 +165,7 @@ impl Drop for KafkaSource {
 }
 
 impl Source for KafkaSource {
-    type Group = ConsumerGroupMetadata;
+    type Group = Member;
 
     fn poll_actions(&mut self, wait: Duration, take: &mut dyn FnMut(&InRecord<'_>)) -> Result<Polled, LogError> {
         if let Some(event) = self.event() {
@@ -255,11 +255,11 @@ impl Source for KafkaSource {
         self.actions.pause(&self.list(&[InTopic::Actions], &[partition])).map_err(|error| sort(&error))
     }
 
-    fn group(&mut self) -> Result<ConsumerGroupMetadata, LogError> {
+    fn group(&mut self) -> Result<Member, LogError> {
         if self.actions.assignment_lost() {
             return Err(LogError::Retriable("the assignment was lost".to_owned()));
         }
-        self.actions.group_metadata().ok_or_else(|| LogError::Retriable("not a member of the group".to_owned()))
+        Member::of(&self.actions).ok_or_else(|| LogError::Retriable("not a member of the group".to_owned()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! One processor against a broker, with what a test needs around it.
 
-use acteon_runtime::{CommitLimits, Processor, ProcessorConfig, definitions};
+use acteon_runtime::{CommitLimits, Processor, ProcessorConfig, Producers, definitions};
 use acteon_schemas::{
     CircuitDefinition, Definition, ProviderDefinition, RuleFile, RulesDefinition, SettingsDefinition,
 };
@@ -109,6 +109,7 @@ impl Bench {
             state_dir: state.to_owned(),
             commit: CommitLimits::default(),
             secrets: acteon_core::Secrets::default(),
+            producers: Producers::of_kafka(&self.kafka, &self.names),
         })
     }
 
